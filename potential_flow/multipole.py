@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NODES', 'COARSE', 'DROP', 'GaussianSheet', 'isotropic_sheet', 'fit_sheet', 'phi', 'bracket', 'kept', 'Nodes', 'nodes',
            'coords', 'sheet_nodes', 'sheet_log_potential', 'sheet_grad_log_potential', 'sheet_log_density',
-           'sheet_posterior_mean', 'sample_sheet', 'Moments', 'moments', 'expansion']
+           'sheet_posterior_mean', 'shrinkage', 'sample_sheet', 'Moments', 'moments', 'expansion']
 
 # %% ../nbs/03_multipole.ipynb #98b7742a
 import math
@@ -193,6 +193,22 @@ def sheet_posterior_mean(
                          for _, u, nd in sheet_nodes(sheet, x, sigma * math.sqrt(D), -D, count, coarse)])
     if sheet.basis is not None: u = u @ sheet.basis.T
     return u.view(x.shape) + sheet.mean
+
+# %% ../nbs/03_multipole.ipynb #dcf6651c
+def shrinkage(
+    sq:Tensor,      # squared norms of the centred points, (B,)
+    sigma:Tensor,   # noise levels, (B,)
+    N:int,          # dimensions
+    std:float=1.,   # standard deviation of the data
+    D:float=1.,     # extra dimensions, in (0, ∞]
+    count:int=96,   # nodes of the trapezoid
+    coarse:int=96,  # nodes of the coarse grid
+) -> Tensor:        # c in (0, 1), (B,), float64
+    "The factor of the optimal denoiser of round Gaussian data, E[y|x] = c x (physics: the Gaussian sheet, isotropic)."
+    sq, s2, v = sq.double(), sigma.double().square(), std**2
+    if math.isinf(D): return v / (v + s2)
+    nd = nodes(sq[:, None], (s2 * D).sqrt(), sq.new_tensor([v]), N, -D, N, count, coarse)
+    return (nd.p * (2 * v / nd.den[..., 0])).sum(1)
 
 # %% ../nbs/03_multipole.ipynb #87cac60b
 def sample_sheet(

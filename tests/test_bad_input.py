@@ -1,0 +1,110 @@
+"""Every public entry says what was needed and what came. A case is a call and a word of the sentence it must end with."""
+import math
+import re
+
+import pytest
+import torch
+
+from potential_flow import core, data, fields, kernels, metrics, multipole, solvers, training
+from potential_flow.charges import Charges, chunks, join
+from potential_flow.method import find_method, from_config
+from potential_flow.methods.pfgm import PFGM, PFGMField, calc_M
+from potential_flow.methods.pfgmpp import PFGMpp
+from potential_flow.nets.heads import Denoiser, FieldNet, SheetFarField, build_net
+from potential_flow.nets.trunks import mlp, siren
+
+y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+nan, inf = torch.full((3, 2), math.nan), math.inf
+K, C, S, M = kernels.StudentKernel(2), Charges(y), multipole.isotropic_sheet((2,)), PFGMpp((2,))
+ideal = M.ideal(y)
+
+CASES = [
+    # exact physics
+    (lambda: Charges(torch.zeros(0, 2)), "at least one charge"),
+    (lambda: Charges(nan), "finite y"),
+    (lambda: Charges(y.long()), "float32 or float64"),
+    (lambda: Charges(y, q=torch.ones(5)), "q to be"),
+    (lambda: Charges(y, z=inf), "finite z"),
+    (lambda: Charges([[1.0]]), "torch tensor"),
+    (lambda: join(C, Charges(torch.zeros(3, 5))), "one shape"),
+    (lambda: list(chunks(C, 0)), "per chunk"),
+    (lambda: fields.field(torch.zeros(4, 3), 1.0, C), r"shape \(B, 2\)"),
+    (lambda: fields.field(nan, 1.0, C), "finite x"),
+    (lambda: fields.field(y, torch.ones(7), C), r"shape \(30,\)"),
+    (lambda: fields.field(y, math.nan, C), "finite z"),
+    (lambda: fields.log_potential(torch.zeros(4), 1.0, C), r"\(B, \*shape\)"),
+    (lambda: fields.posterior_mean(y, 1.0, Charges(y, q=-1.0), fields.coulomb(1.5)), "positive charges"),
+    (lambda: multipole.fit_sheet(y[:1]), "two points"),
+    (lambda: multipole.isotropic_sheet((2,), -1), "standard deviation"),
+    (lambda: multipole.GaussianSheet(torch.zeros(2), torch.tensor([-1.0])), "non-negative eigenvalues"),
+    (lambda: multipole.sheet_log_potential(multipole.isotropic_sheet((1,)), torch.zeros(1, 1), 1.0), "N ≥ 2"),
+    (lambda: multipole.sheet_log_density(S, y, 0.0), "positive sigma"),
+    (lambda: multipole.sheet_log_density(S, y[:, :1], 1.0), r"shape \(B, 2\)"),
+    (lambda: multipole.moments(Charges(y, q=0.0)), "total charge"),
+    (lambda: kernels.StudentKernel(0), "positive integer"),
+    (lambda: kernels.StudentKernel(2, 0), r"D in \(0, inf\]"),
+    (lambda: kernels.StudentKernel(2, math.nan), r"D in \(0, inf\]"),
+    (lambda: kernels.sample_noise(K, (3,), torch.ones(2)), "shape of 2"),
+    (lambda: kernels.moved_mass(K, -1, 1), "positive radius"),
+    (lambda: kernels.ideal_denoiser(K, y)(y, 0.0), "positive s"),
+    # networks
+    (lambda: mlp(2, 2, width=0), "positive sizes"),
+    (lambda: mlp(2, 2, dropout=1.5), "dropout"),
+    (lambda: siren(2, 2, w0=-1), "frequency"),
+    (lambda: FieldNet((2,), "spin"), "a head out of"),
+    (lambda: FieldNet((2,), trunk="tree"), "a trunk out of"),
+    (lambda: FieldNet((2,))(torch.zeros(3, 4), torch.ones(3)), r"shape \(B, 2\)"),
+    (lambda: Denoiser((2,), -3), r"D in \(0, inf\]"),
+    (lambda: Denoiser((2,), sigma_data=0), "sigma_data"),
+    (lambda: SheetFarField(Denoiser((2,)), S, -1), "positive radius"),
+    (lambda: build_net({"name": "GPT"}), "a network out of"),
+    # methods
+    (lambda: find_method("gan"), "a method out of"),
+    (lambda: from_config({"name": "PFGM", "colour": 3}), "fields of PFGM"),
+    (lambda: PFGM((0,)), "positive integers"),
+    (lambda: PFGM((2,), z_min=0), "z_min < z_max"),
+    (lambda: PFGM((2,), low=1, high=0), "low < high"),
+    (lambda: PFGMField((2,), gamma=0), "positive gamma"),
+    (lambda: PFGMpp((2,), D=0), r"D in \(0, inf\]"),
+    (lambda: PFGMpp((2,), sigma_min=3, sigma_max=2), "sigma_min < sigma_max"),
+    (lambda: PFGMpp((2,), sigma_max=inf), "sigma_min < sigma_max"),
+    (lambda: calc_M(torch.zeros(3, 2)), "wider than"),
+    (lambda: M.loss(ideal, torch.zeros(3, 5)), r"shape \(B, 2\)"),
+    # solvers
+    (lambda: solvers.sample(lambda x, s: x, y, torch.tensor([1.0, 2.0, 2.0])), "monotone"),
+    (lambda: solvers.sample(lambda x, s: x, y, torch.ones(1)), "two times"),
+    (lambda: solvers.dopri5(0), "positive tolerances"),
+    (lambda: solvers.generate(M, ideal, 0), "positive number"),
+    (lambda: solvers.generate(M, ideal, 5, steps=0), "one step"),
+    (lambda: solvers.generate(M, ideal, 5, temperature=0), "temperature"),
+    (lambda: solvers.decode(M, ideal, y, batch=0), "positive batch"),
+    (lambda: solvers.encode(M, ideal, torch.zeros(3, 4)), r"shape \(B, 2\)"),
+    (lambda: solvers.log_prob(M, ideal, nan), "finite y"),
+    # training, data, metrics
+    (lambda: training.Recipe(batch=0), "positive steps"),
+    (lambda: training.Recipe(ema=1), "ema decay"),
+    (lambda: list(training.fit(training.Run(M, M.network(width=4)), nan)), "finite data"),
+    (lambda: training.load_run("/nonexistent"), "checkpoint.json"),
+    (lambda: data.load_data("cats"), "a data set out of"),
+    (lambda: data.load_data("moons", 0), "one point"),
+    (lambda: data.gaussian_mixture(5, N=0), "positive N"),
+    (lambda: data.mnist("/nonexistent", download=False), "needed MNIST"),
+    (lambda: metrics.energy_distance(y, torch.zeros(3, 5)), r"shape \(B, 2\)"),
+    (lambda: metrics.sliced_w2(nan, y), "finite x"),
+    (lambda: metrics.image_scores(torch.zeros(10, 1, 8, 8), torch.zeros(10, 1, 8, 8), "digits"), "2,048"),
+    (lambda: metrics.PixelSet(torch.full((3, 1, 8, 8), 2.0)), r"pixels in \[0, 1\]"),
+    (lambda: core.generator(-1), "seed"),
+    (lambda: core.slope(y, y[:, 0], floor=2), "between 0 and 1"),
+    (lambda: core.log_sphere_area(-1), "positive"),
+]
+
+
+@pytest.mark.parametrize("call, word", CASES, ids=[f"{i}-{w[:24]}" for i, (_, w) in enumerate(CASES)])
+def test_refused_with_a_sentence(call, word):
+    with pytest.raises((ValueError, TypeError)) as e:
+        call()
+    assert re.search(word, str(e.value)) and re.search("needed .*got", str(e.value), re.S)
+
+
+def test_there_are_at_least_forty():
+    assert len(CASES) >= 40
