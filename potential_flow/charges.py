@@ -32,6 +32,7 @@ def row_moments(
         mean += b.sum(0); sq[i:i + block] = b.square_().sum(1)
     return mean / len(y), sq
 
+# %% ../nbs/01_charges.ipynb #0cde28fe
 def centred(
     y:Tensor, # points, (M, N)
 ) -> Rows:

@@ -138,6 +138,7 @@ def picture(x:Tensor, name:str, path, title:str):
     if images is None: return figure(path, lambda ax: scatter((name, x), ax=ax, title=title), size=(4, 4))
     figure(path, lambda ax: image_grid(to_pixels(x[:160], images), 16, ax=ax, title=title), size=(7, 5))
 
+# %% ../nbs/13_cli.ipynb #eee197d5
 def pf_sample(
     checkpoint:str,          # folder of a checkpoint
     out:str='',              # folder to write into; empty: the checkpoint's
@@ -167,6 +168,7 @@ def score_images(x:Tensor, name:str) -> dict:
     clf = digit_classifier(train, d.train_label[k])
     return out | {'confidence': confidence(clf, x), 'test_confidence': confidence(clf, test), 'classifier_accuracy': float((clf.predict(test.flatten(1).numpy()) == d.test_label[k].numpy()).mean())}
 
+# %% ../nbs/13_cli.ipynb #b323f8bc
 def pf_evaluate(
     checkpoint:str,      # folder of a checkpoint
     n:int=5000,          # number of samples

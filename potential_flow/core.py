@@ -74,7 +74,7 @@ def as_scale(
 def flat(x:Tensor, # (B, *shape)
 ) -> Tensor:       # (B, N)
     "Points as rows."
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 def bcast(s:Tensor, # (B,)
     x:Tensor,       # (B, *shape)

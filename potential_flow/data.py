@@ -21,7 +21,8 @@ def normal(n, gen, *shape): return torch.randn(n, *shape, generator=gen)
 def swiss_roll(n:int, gen=None) -> Tensor: # (n, 2)
     "The planar swiss roll, with noise 0.5 before scaling."
     t = 1.5 * math.pi * (1 + 2 * uniform(n, gen))
-    return (torch.stack([t * t.cos(), t * t.sin()], 1) + .5 * normal(n, gen, 2)) / 6.75
+    centre = torch.tensor([2., 2 / (3 * math.pi)]) # the exact mean of the curve
+    return (torch.stack([t * t.cos(), t * t.sin()], 1) - centre + .5 * normal(n, gen, 2)) / 6.75
 
 def moons(n:int, gen=None) -> Tensor: # (n, 2)
     "Two interleaved half circles, angles at random, noise 0.05 before scaling."

@@ -113,6 +113,7 @@ def trajectories(
     ax.plot(path[:T].flatten(2)[:, :, axis].cpu(), times[:T].cpu(), lw=.6, c='C0', alpha=.7)
     return label(ax, title, f'$x_{axis + 1}$', '$s$')
 
+# %% ../nbs/12_plots.ipynb #e042411f
 def curve(
     values,          # losses or metrics, NaN where there is none
     steps=None,      # where; None: 1, 2, …

@@ -109,6 +109,7 @@ def decode(
         if trace: paths.append(torch.stack(path + [landed]))
     return Samples(torch.cat(out), f.nfe, torch.cat(paths, 1) if trace else None, times)
 
+# %% ../nbs/07_solvers.ipynb #5da25c43
 def generate(
     method:Method,
     net,                       # a network or a closed-form function

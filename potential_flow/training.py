@@ -61,6 +61,7 @@ def order(
     row = torch.cat([torch.randperm(n, generator=generator(seed * 1_000_003 + e)) for e in epochs])
     return row[first - epochs[0] * n:][:count]
 
+# %% ../nbs/09_training.ipynb #8f10246f
 def batches(
     data,       # a tensor (M, *shape), or a map-style data set of tensors or (tensor, label) pairs
     recipe:Recipe,
@@ -95,6 +96,7 @@ class Run:
         "The averaged network, in evaluation mode."
         return self.ema.module.eval()
 
+# %% ../nbs/09_training.ipynb #c2a62a9c
 class Event(NamedTuple):
     "What one step did."
     step:int      # steps done

@@ -29,6 +29,8 @@ class PFGM(Method):
     z_max:float = 20.       # height of the prior's plane
     sigma_data:float = 1.   # standard deviation of the data
     width:float = 1.        # standard deviation of the sheet that lines start from; 0: a point charge, as published
+    P_mean:float = -1.      # mean of ln z in training
+    P_std:float = 1.2       # its standard deviation
     low:float = -math.inf   # box of the data: the posterior mean is clamped to it
     high:float = math.inf
 
@@ -37,6 +39,7 @@ class PFGM(Method):
         need(len(self.shape) > 0 and all(isinstance(n, int) and n > 0 for n in self.shape), "a shape of positive integers", self.shape)
         need(0 < self.z_min < self.z_max < math.inf, "0 < z_min < z_max", (self.z_min, self.z_max))
         need(self.sigma_data > 0 and self.width >= 0, "sigma_data > 0 and width ≥ 0", (self.sigma_data, self.width))
+        need(self.P_std > 0, "a positive P_std", self.P_std)
         need(self.low < self.high, "low < high", (self.low, self.high))
 
     @property
@@ -44,9 +47,8 @@ class PFGM(Method):
     @property
     def s_range(self): return self.z_min, self.z_max
     def draw_s(self, n, gen, device):
-        "Heights of the training points, log-uniform, (n,), float64."
-        lo, hi = map(math.log, self.s_range)
-        return (lo + (hi - lo) * torch.rand(n, generator=gen, dtype=torch.float64, device=device)).exp()
+        "Heights of the training points, log-normal, (n,), float64."
+        return (self.P_mean + self.P_std * torch.randn(n, generator=gen, dtype=torch.float64, device=device)).exp()
 
 # %% ../../nbs/methods/01_pfgm.ipynb #909d6b60
 @torch.no_grad()
@@ -140,6 +142,7 @@ class PFGMField(PFGM):
         super().__post_init__()
         need(min(self.gamma, self.sigma, self.tau) > 0 and self.M >= 1, "positive gamma, sigma, tau and M", (self.gamma, self.sigma, self.tau, self.M))
 
+# %% ../../nbs/methods/01_pfgm.ipynb #8ffc216a
 @patch
 @torch.no_grad()
 def perturb(self:PFGMField, y:Tensor, gen=None):
@@ -164,6 +167,7 @@ def normalised_field(
     scale = -math.sqrt(charges.N) / ((d.square().sum(1) + dz.square()).sqrt() + gamma)
     return (scale[:, None] * d).to(x.dtype).view_as(x), (scale * dz).to(x.dtype)
 
+# %% ../../nbs/methods/01_pfgm.ipynb #89b4172e
 @patch
 def loss(self:PFGMField, net, y:Tensor, gen:torch.Generator=None, charges:Charges=None) -> Tensor:
     "Squared error of the normalised field per component, (B,) or (points,); `charges` None: those of the batch."

@@ -24,7 +24,6 @@ class PFGMpp(PFGM):
     sigma_min:float = .002    # last noise level, in units of the data
     sigma_max:float = 10.     # first noise level: the prior's
     P_mean:float = -1.2       # mean of ln σ in training
-    P_std:float = 1.2         # its standard deviation
     rho:float = 7.            # curvature of the grid
 
     def __post_init__(self):
@@ -32,14 +31,12 @@ class PFGMpp(PFGM):
         object.__setattr__(self, 'D', float(self.D))
         need(self.D > 0, "D in (0, inf]", self.D)
         need(0 < self.sigma_min < self.sigma_max < math.inf, "0 < sigma_min < sigma_max", (self.sigma_min, self.sigma_max))
-        need(self.P_std > 0 and self.rho > 0, "positive P_std and rho", (self.P_std, self.rho))
+        need(self.rho > 0, "a positive rho", self.rho)
 
     @property
     def kernel(self): return StudentKernel(self.N, self.D)
     @property
     def s_range(self): return self.sigma_min, self.sigma_max
-    def draw_s(self, n, gen, device):
-        return (self.P_mean + self.P_std * torch.randn(n, generator=gen, dtype=torch.float64, device=device)).exp()
 
 # %% ../../nbs/methods/02_pfgmpp.ipynb #62908374
 @patch
