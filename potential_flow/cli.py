@@ -197,17 +197,19 @@ def pf_demo(
     seed:int=0,          # of weights, data order and noise
     device:str='auto',   # auto, cpu, cuda
 ) -> dict:               # the metrics
-    "Train PFGM++ on 8×8 digits in a minute or two: samples, a path through the noise levels, loss, metrics, checkpoint."
+    "Train PFGM++ on 8×8 digits in a minute or two: samples, paths through the noise levels, loss, metrics, checkpoint."
     out, dev, d = folder(out), device_named(device), digits(); torch.manual_seed(seed)
     m = PFGMpp((1, 8, 8), D=128., sigma_max=40., P_mean=-.5, P_std=1.5, **box(d.train))
     run = Run(m, m.network(width=256, depth=3, residual=True).to(dev), Recipe(steps, 256, 1.5e-3, warmup=min(200, steps), seed=seed), 'digits', len(d.train))
     print(f"PFGM++ with D = 128 on {len(d.train)} digits of 8×8 pixels, {steps} steps on {dev}; everything goes to {out.resolve()}")
     train_run(run, d.train.to(dev), folder(out / 'checkpoint'))
-    flow = flow_of(run).to(dev); path = flow.sample(16, seed, trace=True).path[::2].float().cpu()
+    flow = flow_of(run).to(dev); s = flow.sample(60, seed, trace=True); path = s.path[::2, :16].float().cpu()
+    lines = lambda ax: trajectories(s.path, s.times, 27, ax, 'Field lines: one pixel against the noise level').set(xscale='symlog', yscale='log', ylabel='$\\sigma$')
+    figure(out / 'lines.png', lines)
     figure(out / 'loss.png', lambda ax: curve(run.losses, smooth=max(1, steps // 50), ax=ax, title='Loss'))
     figure(out / 'path.png', lambda ax: image_grid(to_pixels(path.transpose(0, 1).flatten(0, 1), d), len(path), ax=ax, title='From noise to digits, one row a sample'), size=(4, 7))
     scores = pf_evaluate(str(out / 'checkpoint'), seed=seed, out=str(out), device=device); pf_sample(str(out / 'checkpoint'), str(out), seed=seed, device=device)
-    print(f"\nLook at {out}/samples.png, path.png and loss.png. Then try:\n  pf_sample {out}/checkpoint --n 64 --seed 1\n  pf_train moons_run --data moons --opts 'D=8'\n  pf_evaluate {out}/checkpoint --features digits\n  jupyter lab nbs/tutorials")
+    print(f"\nLook at {out}/samples.png, path.png, lines.png and loss.png. Then try:\n  pf_sample {out}/checkpoint --n 64 --seed 1\n  pf_train moons_run --data moons --opts 'D=8'\n  pf_evaluate {out}/checkpoint --features digits\n  jupyter lab nbs/tutorials")
     return scores
 
 # %% ../nbs/13_cli.ipynb #e0e62fc8

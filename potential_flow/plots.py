@@ -111,7 +111,7 @@ def trajectories(
     "One coordinate of each line against the integrated coordinate."
     ax = new_axes(ax); T = min(len(path), len(times))
     ax.plot(path[:T].flatten(2)[:, :, axis].cpu(), times[:T].cpu(), lw=.6, c='C0', alpha=.7)
-    return label(ax, title, f'$x_{axis + 1}$', '$s$')
+    return label(ax, title, f'$x_{{{axis + 1}}}$', '$s$')
 
 # %% ../nbs/12_plots.ipynb #e042411f
 def curve(

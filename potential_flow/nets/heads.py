@@ -20,7 +20,7 @@ def compactify(
     z:Tensor,     # heights, (B,)
     R0:float=3.,  # the radius that is mapped to 1/√2
 ) -> Tensor:      # (B, N + 1), inside the unit ball
-    "Points and heights as points of the unit ball (physics: compactified coordinates)."
+    "Points and heights as points of the unit ball (see above)."
     need(R0 > 0, "a positive radius R0", R0)
     p = torch.cat([flat(x), z.to(x.dtype).abs()[:, None]], 1)
     return p / (p.square().sum(1, keepdim=True) + R0**2).sqrt()
