@@ -33,7 +33,8 @@ def outputs(cell, name):
             file = root / "nbs" / "images" / f"{name}.png"
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(base64.b64decode(data["image/png"]))
-            yield f"![{name}](nbs/images/{name}.png)"
+            alt = re.search(r"^#\|\s*fig-alt:\s*(.*)$", cell.source, re.M)
+            yield f"![{alt[1] if alt else name}](nbs/images/{name}.png)"
         elif "text/markdown" in data:
             yield data["text/markdown"]
         elif "text/plain" in data:

@@ -141,7 +141,7 @@ def log_potential(
     charges:Charges, # signed charges on plates
     **kwargs,        # `budget` of `superpose`
 ):                   # ln |V| and the sign of V, both (B,), float64
-    "The exact electrostatic potential of all charges (physics: Coulomb's law in N + 1 dimensions)."
+    "The exact electrostatic potential of all charges (Coulomb's law in N + 1 dimensions)."
     n = charges.N + 1
     if n == 2:
         V = -1 / (2 * math.pi) * log_sum(x, z, charges, **kwargs)

@@ -147,7 +147,7 @@ def sheet_log_potential(
     z,               # heights, a number or (B,)
     count:int=NODES, # nodes of the trapezoid
 ) -> Tensor:         # ln V, (B,), float64
-    "The potential of the sheet (physics: the Gaussian sheet; N ≥ 2)."
+    "The potential of the sheet (N ≥ 2; derivation above)."
     const = math.log(2) - math.lgamma((sheet.N - 1) / 2) - math.log(sheet.N - 1) - log_sphere_area(sheet.N + 1) if sheet.N > 1 else 0.
     return torch.cat([nd.log for *_, nd in sheet_nodes(sheet, x, z, 1., count)]) + const
 
@@ -185,7 +185,7 @@ def sheet_posterior_mean(
     count:int=NODES, # nodes of the trapezoid
     coarse:int=COARSE, # nodes of the coarse grid
 ) -> Tensor:         # (B, *shape), float64
-    "The optimal denoiser of Gaussian data for any D (physics: the Gaussian sheet)."
+    "The optimal denoiser of Gaussian data for any D (derivation above)."
     sigma = as_scale(sigma, x, 'sigma').double()
     if math.isinf(D):
         u, _ = coords(sheet, x); u = u * sheet.lam / (sheet.lam + sigma[:, None].square())
@@ -204,7 +204,7 @@ def shrinkage(
     count:int=96,   # nodes of the trapezoid
     coarse:int=96,  # nodes of the coarse grid
 ) -> Tensor:        # c in (0, 1), (B,), float64
-    "The factor of the optimal denoiser of round Gaussian data, E[y|x] = c x (physics: the Gaussian sheet, isotropic)."
+    "The factor of the optimal denoiser of round Gaussian data, E[y|x] = c x (derivation above)."
     sq, s2, v = sq.double(), sigma.double().square(), std**2
     if math.isinf(D): return v / (v + s2)
     nd = nodes(sq[:, None], (s2 * D).sqrt(), sq.new_tensor([v]), N, -D, N, count, coarse)
@@ -248,7 +248,7 @@ def expansion(
     m:Moments,   # moments of the charges
     order:int=2, # 0 charge, 1 dipole, 2 quadrupole
 ) -> Tensor:     # V (n − 2) S_n r^(n − 2), (B,), float64
-    "The potential relative to that of a unit point charge, by its multipoles (physics: the multipole expansion; N ≥ 2)."
+    "The potential relative to that of a unit point charge, by its multipoles (N ≥ 2; formula above)."
     need(order in (0, 1, 2), "an order of 0, 1 or 2", order)
     d, z = flat(x).double() - m.centre, as_scale(z, x, 'z', positive=False).double()
     n, r2 = len(m.p) + 1, d.square().sum(1) + z.square()

@@ -23,7 +23,7 @@ from ..nets.heads import Denoiser, FieldNet
 # %% ../../nbs/methods/01_pfgm.ipynb #19a93289
 @dataclass(frozen=True)
 class PFGM(Method):
-    "PFGM with the posterior mean as its network (arXiv 2209.11178; physics: PFGM). The network is net(x, z) -> x̂, all (B, *shape)."
+    "PFGM with the posterior mean as its network, net(x, z) -> x̂ (arXiv 2209.11178)."
     shape:tuple = (2,)      # shape of a data point
     z_min:float = 1e-3      # height of the last node, in units of the data
     z_max:float = 20.       # height of the prior's plane
@@ -61,7 +61,7 @@ def noisy(method:PFGM, y:Tensor, gen=None):
 
 @patch
 def loss(self:PFGM, net, y:Tensor, gen:torch.Generator=None) -> Tensor:
-    "Weighted squared error of the posterior mean per coordinate, (B,) (physics: PFGM, the unbiased alternative)."
+    "Weighted squared error of the posterior mean per coordinate, (B,) (derivation above)."
     as_points(y, 'y', self.shape)
     x, s, w = noisy(self, y, gen)
     return w.to(y.dtype) * flat(net(x, s) - y).square().mean(1)
@@ -128,7 +128,7 @@ def calc_upper_norm(M:int, N:int, sigma:float=.01, tau:float=.03) -> float:
 # %% ../../nbs/methods/01_pfgm.ipynb #dd193fd8
 @dataclass(frozen=True)
 class PFGMField(PFGM):
-    "PFGM as published: the network net(x, z) -> (v_x (B, *shape), v_z (B,)) is the normalised field (arXiv 2209.11178, algorithm 1)."
+    "PFGM as published, with the normalised field as its network, net(x, z) -> (v_x, v_z) (arXiv 2209.11178)."
     width:float = 0.      # lines start from a point charge
     gamma:float = 5.      # γ of the normalisation, in units of the data
     sigma:float = .01     # smallest noise

@@ -19,7 +19,7 @@ from .pfgm import PFGM
 # %% ../../nbs/methods/02_pfgmpp.ipynb #9a596c7f
 @dataclass(frozen=True)
 class PFGMpp(PFGM):
-    "PFGM++ (arXiv 2302.04265): the network is net(x, σ) -> x̂. D = 1 is PFGM, D = ∞ is EDM."
+    "PFGM++ with the posterior mean as its network, net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
     D:float = 128.            # extra dimensions, any real number in (0, ∞]
     sigma_min:float = .002    # last noise level, in units of the data
     sigma_max:float = 10.     # first noise level: the prior's
