@@ -7,9 +7,8 @@ __all__ = ['mean_distance', 'energy_distance', 'energy_floor', 'sliced_w2', 'mmd
            'judge', 'digit_classifier', 'confidence', 'PixelSet', 'digit_features', 'register_digit_features',
            'image_scores']
 
-# %% ../nbs/11_metrics.ipynb #342c160a
+# %% ../nbs/11_metrics.ipynb #1e5c558b
 import math
-from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -146,11 +145,11 @@ def digit_features(seed:int=0, steps:int=300):
     return body.eval().requires_grad_(False), head.eval().requires_grad_(False)
 
 # %% ../nbs/11_metrics.ipynb #1e7e635f
-@cache
 def register_digit_features(name:str='digits-64'):
     "Register the digit classifier with torch-fidelity, once per process; returns the name."
-    from torch_fidelity import register_feature_extractor
+    from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
     from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+    if name in FEATURE_EXTRACTORS_REGISTRY: return name
     class Digits(FeatureExtractorBase):
         "The classifier of `digit_features` as torch-fidelity's feature extractor."
         def __init__(self, name, features_list, feature_extractor_weights_path=None, **kwargs):
