@@ -10,7 +10,6 @@ __all__ = ['demo_command', 'train_command', 'sample_command', 'evaluate_command'
 # %% ../nbs/13_cli.ipynb #2209dd75
 import json
 import math
-import os
 import sys
 import tempfile
 from dataclasses import fields
