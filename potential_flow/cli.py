@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['demo_command', 'train_command', 'sample_command', 'evaluate_command', 'script', 'fail', 'folder', 'write_json',
-           'figure', 'options', 'train_run', 'device_named', 'box', 'pf_train', 'images_of', 'picture', 'pf_sample',
+           'figure', 'options', 'train_run', 'device_named', 'pf_train', 'images_of', 'picture', 'pf_sample',
            'score_images', 'pf_evaluate', 'pf_demo']
 
 # %% ../nbs/13_cli.ipynb #2209dd75
@@ -76,7 +76,7 @@ def options(
             except ValueError: out[k] = {'true': True, 'false': False}.get(v.lower(), v)
     return out
 
-# %% ../nbs/13_cli.ipynb #51022c91
+# %% ../nbs/13_cli.ipynb #a56b8597
 def train_run(run:Run, data:Tensor, out:Path, save_every:int=1000):
     "Train to the end of the recipe with checkpoints on the way; Ctrl-C leaves a checkpoint behind."
     need(save_every >= 1, "a positive save_every", save_every)
@@ -94,18 +94,14 @@ def device_named(name:str):
     try: return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as e: raise ValueError(f"needed a device that this machine has, got {name!r}: {str(e).splitlines()[0]}") from e
 
-def box(y:Tensor) -> dict:
-    "The data's box, for the clamp of posterior means."
-    return dict(low=float(y.min()), high=float(y.max()))
-
-# %% ../nbs/13_cli.ipynb #1665f69c
+# %% ../nbs/13_cli.ipynb #9012ae2e
 def pf_train(
     out:str='potential_flow_run', # folder of the checkpoint
     method:str='PFGMpp', # class name of a method
     data:str='digits',   # a toy distribution, digits, or mnist
     steps:int=6000,      # training steps
     batch:int=512,       # points per step
-    lr:float=2e-3,       # peak learning rate
+    lr:float=0.,         # peak learning rate; 0: the method's own
     width:int=256,       # hidden units of the network
     depth:int=3,         # layers, or residual blocks
     opts:str='',         # fields of the method, such as 'D=inf sigma_max=40'
@@ -119,8 +115,8 @@ def pf_train(
     out, dev = folder(out), device_named(device)
     if resume: run = load_run(out, dev); y = load_data(run.data, run.n, run.recipe.seed)
     else:
-        y, cls, recipe = load_data(data, n, seed), find_method(method), Recipe(steps, batch, lr, seed=seed)
-        torch.manual_seed(seed); m = cls(**dict(shape=tuple(y.shape[1:])) | box(y) | options(cls, opts))
+        y, cls, recipe = load_data(data, n, seed), find_method(method), Recipe(steps, batch, lr or find_method(method).lr, seed=seed)
+        torch.manual_seed(seed); m = cls.fitted(y, **options(cls, opts))
         run = Run(m, m.network(width=width, depth=depth).to(dev), recipe, data, len(y))
     print(f"{run.method}\n{sum(p.numel() for p in run.net.parameters()):,} parameters, {len(y):,} points of {run.data}, step {run.step} of {run.recipe.steps}")
     train_run(run, y.to(dev), out, save_every); print(f"checkpoint in {out}; next: pf_sample {out}, pf_evaluate {out}")
@@ -189,7 +185,7 @@ def pf_evaluate(
     for k, v in scores.items(): print(f"{k:42} {v:.4f}" if isinstance(v, float) else f"{k:42} {v}")
     return scores
 
-# %% ../nbs/13_cli.ipynb #87b6be4c
+# %% ../nbs/13_cli.ipynb #aa32352e
 def pf_demo(
     out:str='potential_flow_demo', # folder for everything
     steps:int=3000,      # training steps
@@ -198,7 +194,7 @@ def pf_demo(
 ) -> dict:               # the metrics
     "Train PFGM++ on 8×8 digits in a minute or two: samples, paths through the noise levels, loss, metrics, checkpoint."
     out, dev, d = folder(out), device_named(device), digits(); torch.manual_seed(seed)
-    m = PFGMpp((1, 8, 8), D=128., sigma_max=40., P_mean=-.5, P_std=1.5, **box(d.train))
+    m = PFGMpp.fitted(d.train, D=128., sigma_max=40., P_mean=-.5, P_std=1.5)
     run = Run(m, m.network(width=256, depth=3, residual=True).to(dev), Recipe(steps, 256, 1.5e-3, warmup=min(200, steps), seed=seed), 'digits', len(d.train))
     print(f"PFGM++ with D = 128 on {len(d.train)} digits of 8×8 pixels, {steps} steps on {dev}; everything goes to {out.resolve()}")
     train_run(run, d.train.to(dev), folder(out / 'checkpoint'))

@@ -35,7 +35,7 @@ def perturbed(net, eps:float, x0:Tensor, s0:Tensor, seed:int):
         return tuple(o + eps * d for o, d in zip(out, h)) if isinstance(out, tuple) else out + eps * h
     return f
 
-# %% ../nbs/08_contract.ipynb #fdc09b3e
+# %% ../nbs/08_contract.ipynb #df4bf08f
 def stationarity(
     method:Method,
     net,             # the network that should be optimal for y
@@ -50,7 +50,7 @@ def stationarity(
     for b in range(bumps):
         g = generator(seed + 1000 * b)
         s0 = times[torch.randint(4, 24, (), generator=g)].to(y); x0 = y[torch.randint(len(y), (), generator=g)] + s0 * torch.randn(y.shape[1:], generator=g).to(y)
-        up, down = (torch.cat([method.loss(perturbed(net, e, x0, s0, b), Y, generator(seed + 7 * b + 100 * i)).double()
+        up, down = (torch.cat([method.loss(perturbed(net, e, x0, s0, b), Y, generator(seed + 7 * b + 100 * i)).detach().double()
                                for i in range(max(1, repeats // 10))]) for e in (eps, -eps))
         d = (up - down) / (2 * eps); scale = d.std() / math.sqrt(len(d))
         zs.append(d.mean() / scale.clamp_min(1e-12 * (1 + up.abs().mean())))

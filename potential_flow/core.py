@@ -95,16 +95,17 @@ def log_sphere_area(
     need(n > 0 and math.isfinite(n), "a positive, finite number of dimensions", n)
     return math.log(2) + n / 2 * math.log(math.pi) - math.lgamma(n / 2)
 
-# %% ../nbs/00_core.ipynb #a31724d1
+# %% ../nbs/00_core.ipynb #f385e0db
 def slope(
     ex:Tensor,        # lateral components of a field, (B, *shape)
     ez:Tensor,        # component along the integrated coordinate, (B,)
-    floor:float=1e-3, # smallest |E_z| / |E| that is believed
+    floor=1e-3,       # smallest |E_z| / |E| that is believed, a number or (B,)
 ) -> Tensor:          # dx/dz, (B, *shape)
     "The slope `ex/ez` of a field line, with `|ez|` taken as at least `floor` times the field's magnitude."
-    need(0 < floor < 1, "a floor between 0 and 1", floor)
+    f = torch.as_tensor(floor, dtype=torch.float64, device=ez.device)
+    need(bool(((f > 0) & (f < 1)).all()), "a floor between 0 and 1", floor)
     norm = (sqnorm(ex) + ez.double().square()).sqrt()
-    low = (floor * norm).clamp_min(torch.finfo(torch.float64).tiny)
+    low = (f * norm).clamp_min(torch.finfo(torch.float64).tiny)
     guarded = torch.where(ez < 0, -1., 1.) * ez.double().abs().maximum(low)
     return (ex.double() / bcast(guarded, ex)).to(ex.dtype)
 

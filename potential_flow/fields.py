@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CLOSE', 'FEW', 'pair_blocks', 'sq_distances', 'Sums', 'weighted_difference', 'one_chunk', 'merge', 'superpose',
-           'Field', 'coulomb', 'field', 'log_potential', 'log_sum', 'posterior_mean', 'log_evidence']
+           'Field', 'coulomb', 'field', 'log_potential', 'log_sum', 'posterior_mean', 'log_evidence', 'normalised']
 
 # %% ../nbs/02_fields.ipynb #6ca9b0ac
 import math
@@ -172,3 +172,13 @@ def log_evidence(x:Tensor, z, charges:Charges, log_weight:Callable, **kwargs) ->
     "ln Σ q exp(score), (B,), float64: the logarithm of the noisy density, up to the kernel's normaliser."
     s = superpose(x, z, charges, log_weight, want_dx=False, **kwargs)
     return s.log + s.total.log()
+
+# %% ../nbs/02_fields.ipynb #28f53dc5
+def normalised(
+    dx:Tensor,   # x − ȳ, (B, *shape)
+    dz:Tensor,   # heights above the plate, (B,)
+    gamma:float, # γ, in units of the data
+):               # v_x (B, *shape), v_z (B,)
+    "v = −√N d/(|d|+γ) with d = (dx, dz) (arXiv 2209.11178, eq. 6)."
+    scale = -math.sqrt(flat(dx).shape[1]) / ((sqnorm(dx) + dz.double().square()).sqrt() + gamma)
+    return (bcast(scale, dx) * dx).to(dx.dtype), (scale * dz).to(dx.dtype)

@@ -5,21 +5,23 @@
 # %% auto #0
 __all__ = ['Method', 'methods', 'find_method', 'to_config', 'from_config']
 
-# %% ../nbs/05_method.ipynb #ceb734d7
+# %% ../nbs/05_method.ipynb #6781c872
 import importlib
 import json
 import math
 import pkgutil
 from dataclasses import asdict, dataclass, fields
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from .core import need
 
-# %% ../nbs/05_method.ipynb #c22c8848
+# %% ../nbs/05_method.ipynb #dc8f13b8
 class Method:
     "The protocol of a method; subclasses are frozen dataclasses with a field `shape`."
     shape:tuple # shape of a data point
+    lr:ClassVar[float] = 2e-3 # a learning rate that suits its networks
 
     @property
     def N(self): return math.prod(self.shape) # data dimensions
@@ -51,6 +53,12 @@ class Method:
         raise NotImplementedError
     def readout(self, x:Tensor) -> Tensor: return x
     def land(self, f, x:Tensor, s:Tensor) -> Tensor: return x # f(x, s) is the slope
+    def prepare(self, y:Tensor, gen:torch.Generator=None) -> dict: return {} # of the whole data set, for `loss`
+    @classmethod
+    def fitted(cls, y:Tensor, **given):
+        "The method for the data y (M, *shape): shape and box from the data, the rest given or by default."
+        box = dict(low=float(y.min()), high=float(y.max())) if {'low', 'high'} <= {f.name for f in fields(cls)} else {}
+        return cls(**dict(shape=tuple(y.shape[1:])) | box | given)
 
 # %% ../nbs/05_method.ipynb #669e6fbe
 def methods() -> dict: # {class name: class}

@@ -17,7 +17,7 @@ from torch import Tensor
 from .charges import Charges
 from .core import as_points, as_scale, flat, log_sphere_area, need
 
-# %% ../nbs/03_multipole.ipynb #9e16b79c
+# %% ../nbs/03_multipole.ipynb #810d2537
 @dataclass(frozen=True, eq=False)
 class GaussianSheet:
     "A unit charge spread over the plate z = 0 as N(mean, C); C in its eigenbasis, or isotropic."
@@ -34,6 +34,7 @@ class GaussianSheet:
     def N(self): return self.mean.numel()
     @property
     def mult(self): return self.N if len(self.lam) == 1 else 1 # multiplicity of each stored eigenvalue
+    def to(self, device): return GaussianSheet(self.mean.to(device), self.lam.to(device), None if self.basis is None else self.basis.to(device))
     def __repr__(self): return f"GaussianSheet(N={self.N}, eigenvalues {self.lam.min():.3g} … {self.lam.max():.3g})"
 
 # %% ../nbs/03_multipole.ipynb #d7322d58

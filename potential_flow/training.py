@@ -104,12 +104,16 @@ class Event(NamedTuple):
     lr:float      # learning rate
     skipped:int   # non-finite steps so far
 
-# %% ../nbs/09_training.ipynb #005655c2
-def update(run:Run, y:Tensor) -> float:
+# %% ../nbs/09_training.ipynb #88e5ad5e
+def update(
+    run:Run,
+    y:Tensor,   # a batch, (B, *shape)
+    **prepared, # what the method prepared from the whole data set
+) -> float:
     "One optimiser step on one batch; returns the loss, NaN where it was not finite and nothing was changed."
     r = run.recipe
     for group in run.opt.param_groups: group['lr'] = r.lr_at(run.step)
-    loss = run.method.loss(run.net.train(), y, run.gen).mean()
+    loss = run.method.loss(run.net.train(), y, run.gen, **prepared).mean()
     run.opt.zero_grad(set_to_none=True)
     if not torch.isfinite(loss): return math.nan
     loss.backward()
@@ -118,7 +122,7 @@ def update(run:Run, y:Tensor) -> float:
     run.opt.step(); run.ema.update_parameters(run.net)
     return loss.item()
 
-# %% ../nbs/09_training.ipynb #3f3afe77
+# %% ../nbs/09_training.ipynb #3fe7baa3
 def fit(
     run:Run,
     data,             # a tensor (M, *shape) or a map-style data set
@@ -131,10 +135,11 @@ def fit(
     if isinstance(data, Tensor): as_points(data, 'data', run.method.shape)
     last = run.recipe.steps if steps is None else min(run.recipe.steps, run.step + steps)
     bad, dev = 0, device_of(run.net)
+    prepared = run.method.prepare(data.to(dev), generator(run.recipe.seed + 2, dev)) if isinstance(data, Tensor) else {}
     bar = tqdm(total=last - run.step, disable=None if progress else True, unit='step', leave=True)
     for y in batches(data, run.recipe, run.step, workers):
         if run.step >= last: break
-        run.step += 1; loss = update(run, y.to(dev)); run.losses.append(loss)
+        run.step += 1; loss = update(run, y.to(dev), **prepared); run.losses.append(loss)
         bad = bad + 1 if math.isnan(loss) else 0; run.skipped += bad > 0
         bar.update(); bar.set_postfix({'loss': f'{loss:.4f}'} | ({'skipped': run.skipped} if run.skipped else {}), refresh=False)
         if bad >= run.recipe.patience: raise FloatingPointError(f"loss not finite in {bad} steps in a row, up to step {run.step}; the weights are those of step {run.step - bad}")

@@ -9,7 +9,10 @@ from potential_flow import core, data, fields, kernels, metrics, multipole, solv
 from potential_flow.charges import Charges, chunks, join
 from potential_flow.method import find_method, from_config
 from potential_flow.methods.pfgm import PFGM, PFGMField, calc_M
+from potential_flow.latent import VAE, Evidence, codes, standardise
 from potential_flow.methods.pfgmpp import PFGMpp
+from potential_flow.methods.potential import Potential
+from potential_flow.methods.ratio import PotentialRatio, anomaly_score, composed
 from potential_flow.nets.heads import Denoiser, FieldNet, SheetFarField, build_net
 from potential_flow.nets.trunks import mlp, siren
 
@@ -47,6 +50,27 @@ CASES = [
     (lambda: kernels.sample_noise(K, (3,), torch.ones(2)), "shape of 2"),
     (lambda: kernels.moved_mass(K, -1, 1), "positive radius"),
     (lambda: kernels.ideal_denoiser(K, y)(y, 0.0), "positive s"),
+    # potentials
+    (lambda: Potential((1,)), "at least two data coordinates"),
+    (lambda: Potential.fitted(torch.ones(5, 2)), "data that vary"),
+    (lambda: Potential.fitted(y, z_max=0.5), "outside the data"),
+    (lambda: Potential((2,), baseline="cube"), "a baseline out of"),
+    (lambda: Potential((2,), mean=(0.0,)), "a mean of 2"),
+    (lambda: Potential((2,), cov=(1.0, 2.0, 3.0)), "a covariance of"),
+    (lambda: Potential((2,), gradient_weight=-1.0), "weights and points"),
+    (lambda: Potential.fitted(torch.randn(50, 400)), "PotentialRatio has no such limit"),
+    (lambda: Potential((2,)).loss(lambda x, s: x, y), "scalar network"),
+    (lambda: PotentialRatio((2,), contrast=0.0, denoise=0.0, follow=0.0), "not all 0"),
+    (lambda: PotentialRatio((2,), P_mean=400.0, P_std=0.1).loss(lambda x, s: x[:, 0], y.double()), "finite weights"),
+    (lambda: Potential((2,)).loss(lambda x, s: x[:, 0].detach(), y), "differentiated"),
+    (lambda: anomaly_score(PotentialRatio((2,)), lambda x, s: s, y, -1.0), "positive height"),
+    (lambda: composed(PotentialRatio((2,))), "at least one part"),
+    # latent spaces
+    (lambda: VAE((1, 9, 9)), "multiples of 4"),
+    (lambda: VAE((1, 8, 8), 0), "positive latent"),
+    (lambda: Evidence((1, 8, 8), -1.0), "positive noise"),
+    (lambda: codes(VAE((1, 8, 8), 4, 4), torch.zeros(2, 1, 8, 8), copies=0), "one copy"),
+    (lambda: standardise(torch.ones(4, 2)), "codes that vary"),
     # networks
     (lambda: mlp(2, 2, width=0), "positive sizes"),
     (lambda: mlp(2, 2, dropout=1.5), "dropout"),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PFGM', 'noisy', 'calc_M', 'calc_z_max', 'calc_upper_norm', 'PFGMField', 'normalised_field', 'substitute_vz']
 
-# %% ../../nbs/methods/01_pfgm.ipynb #0e2c8ac0
+# %% ../../nbs/methods/01_pfgm.ipynb #a43e20a1
 import math
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from fastcore.basics import patch
 from ..charges import Charges
 from ..core import as_points, bcast, flat, need, slope, sqnorm
-from ..fields import coulomb, superpose
+from ..fields import coulomb, normalised, superpose
 from ..kernels import StudentKernel, ideal_denoiser, sample_noise
 from ..method import Method
 from ..multipole import isotropic_sheet, sheet_log_density, shrinkage
@@ -155,7 +155,7 @@ def perturb(self:PFGMField, y:Tensor, gen=None):
     x = y.double() + (e / e.norm(dim=1, keepdim=True) * R[:, None]).view_as(y)
     return x.to(y.dtype), (ez * grow).clamp_min(1e-12).to(y.dtype)
 
-# %% ../../nbs/methods/01_pfgm.ipynb #1fc716b6
+# %% ../../nbs/methods/01_pfgm.ipynb #d6eb6de9
 def normalised_field(
     x:Tensor, z:Tensor, # points (B, *shape) and heights (B,)
     charges:Charges,    # positive charges
@@ -163,9 +163,8 @@ def normalised_field(
 ):                      # v_x (B, *shape), v_z (B,)
     "v = −√N d/(|d|+γ), d = x̃ − ȳ the weight-normalised field (arXiv 2209.11178, eq. 6)."
     s = superpose(x, z, charges, coulomb((charges.N + 1) / 2))
-    d, dz = s.dx / s.total[:, None], s.dz / s.total
-    scale = -math.sqrt(charges.N) / ((d.square().sum(1) + dz.square()).sqrt() + gamma)
-    return (scale[:, None] * d).to(x.dtype).view_as(x), (scale * dz).to(x.dtype)
+    vx, vz = normalised(s.dx / s.total[:, None], s.dz / s.total, gamma)
+    return vx.to(x.dtype).view_as(x), vz.to(x.dtype)
 
 # %% ../../nbs/methods/01_pfgm.ipynb #89b4172e
 @patch
