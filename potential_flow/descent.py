@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['RIDGE', 'gradient', 'Descent', 'sheet_fields', 'failures']
 
-# %% ../nbs/06_descent.ipynb #e9db1581
+# %% ../nbs/06_descent.ipynb #6ee45daa
 import math
 from dataclasses import dataclass, field as default, fields
 from functools import cached_property
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 from .core import as_points, bcast, flat, need, slope, sqnorm
 from .kernels import StudentKernel, sample_noise
@@ -78,9 +79,7 @@ def sheet_fields(
     cov = lam if s.basis is None else (s.basis * lam) @ s.basis.T
     return dict(mean=tuple(s.mean.flatten().tolist()), cov=tuple(cov.flatten().tolist()))
 
-# %% ../nbs/06_descent.ipynb #2a206a5a
-from fastcore.basics import patch
-
+# %% ../nbs/06_descent.ipynb #a5c27e8c
 @patch(cls_method=True)
 def fitted(cls:Descent, y:Tensor, **given):
     "The method for the data y (M, *shape): shape, box, mean and covariance from the data, the rest given or by default."

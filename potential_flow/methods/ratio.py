@@ -90,7 +90,7 @@ def loss(self:PotentialRatio, net, y:Tensor, gen:torch.Generator=None) -> Tensor
         out = out + self.follow * sqnorm(self.charge_mean(-gx, -gz, x, z) - y) / (self.N * self.width**2 * (1 - c))
     return out.to(y.dtype)
 
-# %% ../../nbs/methods/03b_ratio.ipynb #88202c60
+# %% ../../nbs/methods/03b_ratio.ipynb #b87c8b4b
 @patch
 def ideal(self:PotentialRatio, y:Tensor):
     "ln(V/V_sheet)/(N/ρ²) of the data themselves."
@@ -103,7 +103,7 @@ def ideal(self:PotentialRatio, y:Tensor):
 @patch
 def network(self:PotentialRatio, **kwargs):
     "A `FieldNet` with a scalar head; trunk, R0, width, depth, w0."
-    smooth = {} if kwargs.get('trunk') == 'mlp' else dict(w0=2., w0_hidden=5.)
+    smooth = {} if kwargs.get('trunk') == 'mlp' else dict(w0=8., w0_hidden=10.) if self.N < 6 else dict(w0=2., w0_hidden=5.)
     far = self.width * math.sqrt(self.N)
     return FieldNet(self.shape, 'scalar', **dict(R0=1.5 * far, fade=4 * far) | smooth | kwargs)
 
