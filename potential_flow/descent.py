@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['RIDGE', 'gradient', 'Descent', 'sheet_fields', 'failures']
 
-# %% ../nbs/06_descent.ipynb #6ee45daa
+# %% ../nbs/06_descent.ipynb #18ffe29f
 import math
-from dataclasses import dataclass, field as default, fields
+from dataclasses import dataclass, field as default
 from functools import cached_property
 
 import torch
 from fastcore.basics import patch
 from torch import Tensor
-from .core import as_points, bcast, flat, need, slope, sqnorm
+from .core import as_points, bcast, need, slope, sqnorm
 from .kernels import StudentKernel, sample_noise
 from .method import Method
 from .multipole import GaussianSheet, fit_sheet, sample_sheet, sheet_log_density

@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['VAE', 'Evidence', 'LatentFlow', 'codes', 'standardise', 'latent_flow']
 
-# %% ../nbs/14_latent.ipynb #ecd3b3e5
+# %% ../nbs/14_latent.ipynb #bcadc3fa
 import math
 from dataclasses import dataclass
 
 import torch
-from fastcore.basics import patch
 from torch import Tensor, nn
-from .core import as_points, device_of, flat, need
+from .core import as_points, flat, need
 from .method import Method, to_config
 from .nets.heads import net_config
 from .solvers import Samples

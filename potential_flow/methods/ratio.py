@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PotentialRatio', 'falloff', 'log_ratio', 'pairs', 'log_value', 'composed', 'anomaly_score']
 
-# %% ../../nbs/methods/03b_ratio.ipynb #5c1e0845
+# %% ../../nbs/methods/03b_ratio.ipynb #2ec3533f
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 from ..charges import Charges
 from ..core import as_points, bcast, flat, need, sqnorm
 from ..descent import Descent, gradient
-from ..fields import field, log_potential
+from ..fields import log_potential
 from ..kernels import sample_noise
 from ..multipole import sample_sheet, shrinkage, sheet_grad_log_potential, sheet_log_potential
 from ..nets.heads import FieldNet
@@ -61,7 +61,7 @@ def electric(self:PotentialRatio, net, x:Tensor, s:Tensor):
     gx, gz = sheet_grad_log_potential(self.sheet.to(x.device), x, s)
     return -(gx + fx), -(gz + fz)
 
-# %% ../../nbs/methods/03b_ratio.ipynb #0436ed56
+# %% ../../nbs/methods/03b_ratio.ipynb #e7bc7c94
 @torch.no_grad()
 def pairs(m:PotentialRatio, y:Tensor, gen=None):
     "Training points of both classes, from the data and from the sheet, with the same heights and noise: x, x', z, weights w, w'."
@@ -74,7 +74,7 @@ def pairs(m:PotentialRatio, y:Tensor, gen=None):
 
 @patch
 def loss(self:PotentialRatio, net, y:Tensor, gen:torch.Generator=None) -> Tensor:
-    "contrast × logistic loss of data against sheet + denoise × squared error of ∇ ln V, (B,) (derivation above)."
+    "contrast × logistic loss of data against sheet + denoise × squared error of ∇ ln V + follow × squared error of the posterior mean, (B,) (derivation above)."
     x, other, z, w, v, e, R2 = pairs(self, as_points(y, 'y', self.shape), gen)
     need(bool(w.isfinite().all() and v.isfinite().all()), "finite weights", w); cast = lambda *ts: (t.to(y.dtype) for t in ts)
     f = lambda x, z: log_ratio(self, net, x, z)
@@ -90,10 +90,10 @@ def loss(self:PotentialRatio, net, y:Tensor, gen:torch.Generator=None) -> Tensor
         out = out + self.follow * sqnorm(self.charge_mean(-gx, -gz, x, z) - y) / (self.N * self.width**2 * (1 - c))
     return out.to(y.dtype)
 
-# %% ../../nbs/methods/03b_ratio.ipynb #b87c8b4b
+# %% ../../nbs/methods/03b_ratio.ipynb #896cf664
 @patch
 def ideal(self:PotentialRatio, y:Tensor):
-    "ln(V/V_sheet)/(N/ρ²) of the data themselves."
+    "ln(V/V_sheet) over its falloff, of the data themselves."
     charges = Charges(as_points(y, 'y', self.shape).double())
     def net(x, s):
         f = log_potential(x.double(), s.double(), charges)[0] - sheet_log_potential(self.sheet.to(x.device), x, s)
