@@ -18,7 +18,7 @@ from .kernels import StudentKernel, sample_noise
 from .method import Method
 from .multipole import GaussianSheet, fit_sheet, sample_sheet, sheet_log_density
 
-# %% ../nbs/06_descent.ipynb #d9805eff
+# %% ../nbs/06_descent.ipynb #82ae7c9b
 def gradient(
     f,              # f(x (B, *shape), s (B,)) -> (B,)
     x:Tensor, s:Tensor, # where
@@ -30,7 +30,7 @@ def gradient(
         v = f(x, s)
         need(v.shape == x.shape[:1], f"a scalar network, one number for each of {len(x)} points", v)
         need(v.requires_grad, "a network that can be differentiated in x and s", v)
-        gx, gs = torch.autograd.grad(v.sum(), (x, s), create_graph=again)
+        gx, gs = torch.autograd.grad(v.sum(), (x, s), create_graph=again, materialize_grads=True) # zero in s for an autonomous one
     return (v, gx, gs) if again else (v.detach(), gx, gs)
 
 # %% ../nbs/06_descent.ipynb #62b91a6c

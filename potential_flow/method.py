@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Method', 'methods', 'find_method', 'to_config', 'from_config']
 
-# %% ../nbs/05_method.ipynb #6781c872
+# %% ../nbs/05_method.ipynb #8ca3485c
 import importlib
 import json
 import math
@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from .core import need
+from .core import flat, need
 
-# %% ../nbs/05_method.ipynb #dc8f13b8
+# %% ../nbs/05_method.ipynb #30ccaca1
 class Method:
     "The protocol of a method; subclasses are frozen dataclasses with a field `shape`."
     shape:tuple # shape of a data point
@@ -53,21 +53,22 @@ class Method:
         raise NotImplementedError
     def readout(self, x:Tensor) -> Tensor: return x
     def land(self, f, x:Tensor, s:Tensor) -> Tensor: return x # f(x, s) is the slope
-    def prepare(self, y:Tensor, gen:torch.Generator=None) -> dict: return {} # of the whole data set, for `loss`
+    def lost(self, x:Tensor) -> Tensor: return ~flat(x).isfinite().all(1) # which end states (n, *state) are not samples, (n,)
+    def prepare(self, y:Tensor, gen:torch.Generator=None) -> dict: return {} # of the whole data set, for `loss`; other data sets by name
     @classmethod
     def fitted(cls, y:Tensor, **given):
         "The method for the data y (M, *shape): shape and box from the data, the rest given or by default."
         box = dict(low=float(y.min()), high=float(y.max())) if {'low', 'high'} <= {f.name for f in fields(cls)} else {}
         return cls(**dict(shape=tuple(y.shape[1:])) | box | given)
 
-# %% ../nbs/05_method.ipynb #669e6fbe
+# %% ../nbs/05_method.ipynb #cb64bd9e
 def methods() -> dict: # {class name: class}
-    "All methods of the package, by walking `potential_flow.methods`."
+    "All methods of the package, by walking `potential_flow.methods`; a class with an attribute `abstract` of its own is what several share."
     import potential_flow.methods as package
     found = {}
     for m in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{m.name}")
-        found |= {k: v for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, Method) and v.__module__ == module.__name__}
+        found |= {k: v for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, Method) and v.__module__ == module.__name__ and 'abstract' not in vars(v)}
     return found
 
 def find_method(

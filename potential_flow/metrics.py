@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['mean_distance', 'energy_distance', 'energy_floor', 'sliced_w2', 'mmd2', 'outliers', 'nearest', 'nn_ratio', 'Score',
-           'judge', 'digit_classifier', 'confidence', 'PixelSet', 'digit_features', 'register_digit_features',
-           'image_scores']
+           'judge', 'digit_classifier', 'confidence', 'PixelSet', 'ImageClassifier', 'train_classifier',
+           'register_features', 'digit_features', 'image_scores']
 
-# %% ../nbs/11_metrics.ipynb #1e5c558b
+# %% ../nbs/11_metrics.ipynb #df7e2173
 import math
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -121,7 +122,7 @@ def confidence(
     "Share of the images whose most likely class has a probability above `level`."
     return float((clf.predict_proba(flat(x).cpu().double().numpy()).max(1) > level).mean())
 
-# %% ../nbs/11_metrics.ipynb #4abc25c3
+# %% ../nbs/11_metrics.ipynb #2c494214
 class PixelSet(torch.utils.data.Dataset):
     "Images in [0, 1] as the uint8 RGB images that torch-fidelity expects."
     def __init__(self, pixels:Tensor):
@@ -131,29 +132,41 @@ class PixelSet(torch.utils.data.Dataset):
     def __len__(self): return len(self.x)
     def __getitem__(self, i): return self.x[i]
 
-def digit_features(seed:int=0, steps:int=300):
-    "A small convolutional classifier of the bundled digits: its penultimate layer has 64 features."
-    from potential_flow.data import digits, to_pixels
-    nn, d = torch.nn, digits(); x = to_pixels(d.train, d)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        body = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.SiLU(), nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.SiLU(), nn.Flatten(), nn.Linear(512, 64), nn.SiLU())
-        head = nn.Linear(64, 10); opt = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=3e-3)
-        for _ in range(steps):
-            i = torch.randint(len(x), (128,)); loss = nn.functional.cross_entropy(head(body(x[i])), d.train_label[i])
-            opt.zero_grad(); loss.backward(); opt.step()
-    return body.eval().requires_grad_(False), head.eval().requires_grad_(False)
+class ImageClassifier(torch.nn.Module):
+    "A small convolutional classifier of images in [0, 1]; `features` are the 64 numbers before its last layer, of unit mean square on the training images."
+    def __init__(self, shape, classes:int=10, width:int=32):
+        super().__init__(); nn, (C, H, W) = torch.nn, shape; self.shape = tuple(shape)
+        conv = lambda i, o, stride: nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.SiLU())
+        n = 2 * width * math.ceil(H / 4) * math.ceil(W / 4)
+        self.body = nn.Sequential(conv(C, width, 1), conv(width, width, 2), conv(width, 2 * width, 2), nn.Flatten(), nn.Linear(n, 64), nn.SiLU())
+        self.head = nn.Linear(64, classes); self.register_buffer('unit', torch.ones(()))
+    def features(self, x:Tensor, batch:int=1000) -> Tensor: # pixels (n, C, H, W) -> (n, 64)
+        return torch.cat([self.body(as_points(p.float(), 'x', self.shape, finite=False)) for p in x.split(batch)]) / self.unit
+    def forward(self, x:Tensor) -> Tensor: return self.head(self.features(x) * self.unit) # logits, (n, classes)
 
-# %% ../nbs/11_metrics.ipynb #1e7e635f
-def register_digit_features(name:str='digits-64'):
-    "Register the digit classifier with torch-fidelity, once per process; returns the name."
+def train_classifier(
+    x:Tensor, label:Tensor, # images in [0, 1], (M, C, H, W), and their classes, (M,)
+    steps:int=300, batch:int=128, lr:float=3e-3, seed:int=0,
+) -> ImageClassifier:       # frozen
+    "A classifier whose features judge images where Inception's weights are not to be had."
+    need(len(x) == len(label), "one label per image", (len(x), len(label))); gen = generator(seed)
+    with torch.random.fork_rng(devices=[]): torch.manual_seed(seed); net = ImageClassifier(x.shape[1:], int(label.max()) + 1).to(x.device)
+    opt = torch.optim.Adam(net.parameters(), lr); plan = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)
+    for _ in range(steps):
+        i = torch.randint(len(x), (batch,), generator=gen).to(x.device); opt.zero_grad()
+        torch.nn.functional.cross_entropy(net(x[i]), label[i]).backward(); opt.step(); plan.step()
+    net.eval().requires_grad_(False).unit.copy_(net.features(x[:5000]).square().mean().sqrt())
+    return net
+
+# %% ../nbs/11_metrics.ipynb #bace0cc9
+def register_features(classifier:ImageClassifier, name:str='classifier-64') -> str:
+    "Register a classifier with torch-fidelity as a feature extractor, in place of an earlier one of that name; returns the name."
     from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
     from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-    if name in FEATURE_EXTRACTORS_REGISTRY: return name
-    class Digits(FeatureExtractorBase):
-        "The classifier of `digit_features` as torch-fidelity's feature extractor."
+    class Features(FeatureExtractorBase):
+        "The classifier as torch-fidelity wants it."
         def __init__(self, name, features_list, feature_extractor_weights_path=None, **kwargs):
-            super().__init__(name, features_list); self.body, self.head = digit_features()
+            super().__init__(name, features_list); self.classifier = classifier
         @staticmethod
         def get_provided_features_list(): return ('64', 'logits_unbiased')
         @staticmethod
@@ -163,24 +176,30 @@ def register_digit_features(name:str='digits-64'):
         @staticmethod
         def get_dummy_input_for_compile(): return torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
         def forward(self, x):
-            f = self.body(torch.nn.functional.adaptive_avg_pool2d(x[:, :1].float() / 255, 8))
-            return tuple({'64': f, 'logits_unbiased': self.head(f)}[k] for k in self.features_list)
-    register_feature_extractor(name, Digits)
+            f = self.classifier.features(x[:, :classifier.shape[0]].float() / 255)
+            return tuple({'64': f, 'logits_unbiased': self.classifier.head(f * self.classifier.unit)}[k] for k in self.features_list)
+    FEATURE_EXTRACTORS_REGISTRY.pop(name, None); register_feature_extractor(name, Features)
     return name
 
-# %% ../nbs/11_metrics.ipynb #d797c0d5
+@cache
+def digit_features() -> ImageClassifier:
+    "The classifier of the bundled digits."
+    from potential_flow.data import digits, to_pixels
+    d = digits(); return train_classifier(to_pixels(d.train, d), d.train_label)
+
+# %% ../nbs/11_metrics.ipynb #5d6234cf
 def image_scores(
     x:Tensor,                    # generated images in [0, 1], (n, C, H, W)
     y:Tensor,                    # real images in [0, 1], (m, C, H, W)
-    features:str='inception',    # 'inception' (downloaded once) or 'digits' (our own, offline)
+    features='inception',        # 'inception' (downloaded once), 'digits' (our own, offline), or an `ImageClassifier`
     allow_few:bool=False,        # accept fewer than 2,048 images?
 ) -> dict:
     "FID, KID and precision/recall by torch-fidelity, in the named features."
     from torch_fidelity import calculate_metrics
-    need(features in ('inception', 'digits'), "features out of inception, digits", features)
+    need(features in ('inception', 'digits') or isinstance(features, ImageClassifier), "features out of inception, digits, or a classifier", features)
     need(allow_few or min(len(x), len(y)) >= 2048, "at least 2,048 images on each side (or allow_few=True)", (len(x), len(y)))
     k = min(1000, len(x), len(y))
     args = dict(input1=PixelSet(x), input2=PixelSet(y), fid=True, kid=True, prc=True, kid_subset_size=k, cuda=x.is_cuda, verbose=False, save_cpu_ram=True)
-    if features == 'digits': return calculate_metrics(**args, feature_extractor=register_digit_features(), cache=False)
+    if features != 'inception': return calculate_metrics(**args, feature_extractor=register_features(digit_features() if features == 'digits' else features), cache=False)
     try: return calculate_metrics(**args)
     except OSError as e: raise ValueError(f"needed the Inception weights that torch-fidelity downloads on first use, got: {e}; features='digits' works offline") from e

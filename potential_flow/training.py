@@ -76,15 +76,16 @@ def batches(
     rows = (at(i).tolist() for i in range(start, recipe.steps))
     for b in torch.utils.data.DataLoader(data, batch_sampler=rows, num_workers=workers): yield b if isinstance(b, Tensor) else b[0]
 
-# %% ../nbs/09_training.ipynb #dee6a38a
+# %% ../nbs/09_training.ipynb #02d3dfbd
 class Run:
     "The state of a training run."
     def __init__(self,
         method:Method, net:nn.Module, # what is trained
         recipe:Recipe=None,           # how; None: the defaults
         data:str='', n:int=0,         # name and number of points of the data, for the record
+        source:str='',                # name of the source data, where the method has two data sets
     ):
-        self.method, self.net, self.recipe, self.data, self.n = method, net, recipe or Recipe(), data, n
+        self.method, self.net, self.recipe, self.data, self.n, self.source = method, net, recipe or Recipe(), data, n, source
         decay = self.recipe.ema
         self.ema = AveragedModel(net, multi_avg_fn=lambda a, p, n: get_ema_multi_avg_fn(min(decay, (1 + float(n)) / (10 + float(n))))(a, p, n))
         self.opt = torch.optim.AdamW(net.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
@@ -122,20 +123,21 @@ def update(
     run.opt.step(); run.ema.update_parameters(run.net)
     return loss.item()
 
-# %% ../nbs/09_training.ipynb #3fe7baa3
+# %% ../nbs/09_training.ipynb #8d5a32d1
 def fit(
     run:Run,
     data,             # a tensor (M, *shape) or a map-style data set
     steps:int=None,   # stop after this many steps of this call; None: at the recipe's end
     progress:bool=True, # show a bar with loss and rate?
     workers:int=0,    # processes that load a data set
+    **others,         # further data sets that the method asks for by name (EFM: source)
 ):                    # yields an `Event` per step
     "Train, a step per iteration. Stop by leaving the loop; go on by calling `fit` again."
     need(len(data) > 0, "at least one data point", data)
     if isinstance(data, Tensor): as_points(data, 'data', run.method.shape)
     last = run.recipe.steps if steps is None else min(run.recipe.steps, run.step + steps)
     bad, dev = 0, device_of(run.net)
-    prepared = run.method.prepare(data.to(dev), generator(run.recipe.seed + 2, dev)) if isinstance(data, Tensor) else {}
+    prepared = run.method.prepare(data.to(dev), generator(run.recipe.seed + 2, dev), **{k: v.to(dev) for k, v in others.items()}) if isinstance(data, Tensor) else {}
     bar = tqdm(total=last - run.step, disable=None if progress else True, unit='step', leave=True)
     for y in batches(data, run.recipe, run.step, workers):
         if run.step >= last: break
@@ -167,7 +169,7 @@ def save_tensors(tensors:dict, path):
         with atomic(path) as tmp: save_file(tensors, tmp)
     except SafetensorError as e: raise OSError(f"needed room to write {path}, got: {e}") from e
 
-# %% ../nbs/09_training.ipynb #9fdc4e10
+# %% ../nbs/09_training.ipynb #8c4a440b
 def run_tensors(run:Run) -> dict:
     "All tensors of a run under flat names."
     out = {f'net.{k}': v for k, v in run.net.state_dict().items()} | {f'ema.{k}': v for k, v in run.ema.state_dict().items()}
@@ -181,7 +183,7 @@ def save_run(
 ) -> Path:   # the folder
     "Write a checkpoint atomically."
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
-    meta = {'format': 1, 'data': run.data, 'n': run.n, 'step': run.step, 'skipped': run.skipped, 'weights': f'weights-{run.step:08d}.safetensors',
+    meta = {'format': 1, 'data': run.data, 'n': run.n, 'source': run.source, 'step': run.step, 'skipped': run.skipped, 'weights': f'weights-{run.step:08d}.safetensors',
             'method': to_config(run.method), 'net': net_config(run.net), 'recipe': asdict(run.recipe)}
     save_tensors(run_tensors(run), folder / meta['weights'])
     with atomic(folder / 'checkpoint.json') as tmp: Path(tmp).write_text(json.dumps(meta, indent=1))
@@ -204,7 +206,7 @@ def read_checkpoint(
     try: return meta, load_file(weights)
     except (SafetensorError, OSError) as e: raise ValueError(f"needed a complete safetensors file, got a truncated or foreign {weights}: {e}") from e
 
-# %% ../nbs/09_training.ipynb #555a98fb
+# %% ../nbs/09_training.ipynb #1780240d
 def part(tensors:dict, prefix:str) -> dict:
     "The tensors under a prefix."
     return {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
@@ -216,7 +218,7 @@ def load_run(
     "The run as it was: going on from here gives the weights that an uninterrupted run would have had."
     meta, tensors = read_checkpoint(folder)
     net = build_net(meta['net']).to(device)
-    run = Run(from_config(meta['method']), net, Recipe(**meta['recipe']), meta.get('data', ''), meta.get('n', 0))
+    run = Run(from_config(meta['method']), net, Recipe(**meta['recipe']), meta.get('data', ''), meta.get('n', 0), meta.get('source', ''))
     try: net.load_state_dict(part(tensors, 'net.')); run.ema.load_state_dict(part(tensors, 'ema.'))
     except RuntimeError as e: raise ValueError(f"needed weights that fit the network of {folder}, got: {str(e).splitlines()[0]}") from e
     state = run.opt.state_dict()

@@ -1,4 +1,5 @@
-"""Speed and memory of the exact field, against the broadcast of differences and against its own two matrix products.
+"""Speed and memory of the exact field, against the broadcast of differences and against its own two matrix products;
+the field of two plates against the same; the potential and gradient of a Gaussian sheet with a full covariance.
 
 Run by hand: python tests/bench_fields.py [--quick]. Times are medians of runs that alternate in one process; memory is
 the peak of the resident set above what the inputs take, measured in a process of its own for each row.
@@ -10,8 +11,10 @@ import time
 
 import torch
 
+from potential_flow.capacitor import Capacitor
 from potential_flow.charges import Charges
 from potential_flow.fields import field
+from potential_flow.multipole import fit_sheet, sheet_grad_log_potential, sheet_log_potential
 
 
 def broadcast(x, z, y):
@@ -62,15 +65,37 @@ def memory(name, M, N):
     return float(out.stdout)
 
 
-def row(name, f, args, repeats):
-    times = sorted(seconds(f, *args) for _ in range(repeats))
-    return name, times[len(times) // 2]
+def median(f, *args, repeats=5):
+    return sorted(seconds(f, *args) for _ in range(repeats))[repeats // 2]
+
+
+def plates(N, M=4096, B=64, L=5.0):
+    "A batch between two plates of M charges each."
+    x, z, y = inputs(M, N, B)
+    other = torch.randn(M, N, generator=torch.Generator().manual_seed(1))
+    z = z.clamp(max=0.9 * L)
+    c = Capacitor(Charges(y), Charges(other, -1 / M, L))
+    c.field(x, z)  # warm up, and cache the norms of the charges
+    fast = median(c.field, x, z)
+    slow = median(lambda: broadcast(x, z, y) - broadcast(x, z - L, other), repeats=3)
+    print(f"two plates of {M} charges, batch {B}: field {fast * 1e3:.1f} ms   broadcast {slow * 1e3:.0f} ms   ratio {slow / fast:.0f}")
+
+
+def sheet(N, B=16):
+    "Potential and gradient of a sheet with a full covariance, per point."
+    y = torch.randn(2 * N, N, generator=torch.Generator().manual_seed(2)).double()
+    s, x, z = fit_sheet(y), y[:B] + 0.5, torch.rand(B).double() + 0.1
+    both = lambda: (sheet_log_potential(s, x, z), sheet_grad_log_potential(s, x, z))
+    both()
+    print(f"Gaussian sheet, full covariance, N = {N}: value and gradient {median(both) / B * 1e3:.1f} ms a point")
 
 
 if __name__ == "__main__":
     N = 3072
     sizes = [4096] if "--quick" in sys.argv else [4096, 50_000]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, 128 queries, N = {N}, float32")
+    plates(N)
+    sheet(N)
     for M in sizes:
         x, z, y = inputs(M, N)
         c = Charges(y)

@@ -8,12 +8,14 @@ import torch
 from potential_flow import core, data, fields, kernels, metrics, multipole, solvers, training
 from potential_flow.charges import Charges, chunks, join
 from potential_flow.method import find_method, from_config
+from potential_flow.methods.efm import EFM, capacitor, lift, translate
 from potential_flow.methods.pfgm import PFGM, PFGMField, calc_M
 from potential_flow.latent import VAE, Evidence, codes, standardise
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.methods.potential import Potential
 from potential_flow.methods.ratio import PotentialRatio, anomaly_score, composed
-from potential_flow.nets.heads import Denoiser, FieldNet, SheetFarField, build_net
+from potential_flow.methods.vapo import VAPO, VPFB, log_time
+from potential_flow.nets.heads import Denoiser, EnergyNet, FieldNet, PlateNet, SheetFarField, build_net
 from potential_flow.nets.trunks import mlp, siren
 
 y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
@@ -65,6 +67,40 @@ CASES = [
     (lambda: Potential((2,)).loss(lambda x, s: x[:, 0].detach(), y), "differentiated"),
     (lambda: anomaly_score(PotentialRatio((2,)), lambda x, s: s, y, -1.0), "positive height"),
     (lambda: composed(PotentialRatio((2,))), "at least one part"),
+    # capacitors
+    (lambda: EFM((2,), L=0.0), "a distance L > 0"),
+    (lambda: EFM((2,), L=0.1), "z_min < L/4"),
+    (lambda: EFM((1,)), "at least two data coordinates"),
+    (lambda: EFM((2,), rule="hope"), "rule out of"),
+    (lambda: EFM((2,), target="guess"), "target out of"),
+    (lambda: EFM((2,), coupling="marriage"), "coupling out of"),
+    (lambda: EFM((2,), behind=1.0), r"behind in \[0, 1\)"),
+    (lambda: capacitor(EFM((2,), source="data"), y), "source data for"),
+    (lambda: capacitor(EFM((2,)), y, y), "none for a Gaussian"),
+    (lambda: capacitor(EFM((2,), source="data"), y, torch.randn(5, 3)), r"shape \(B, 2\)"),
+    (lambda: capacitor(EFM((2,), source="data"), y, y[:0]), "each plate"),
+    (lambda: EFM((2,), source="data").prior(3), "to `translate`"),
+    (lambda: lift(EFM((2,)), torch.zeros(3, 5)), r"shape \(B, 2\)"),
+    (lambda: translate(EFM((2,)), None, nan), "finite y"),
+    (lambda: PlateNet((2,), 0.0), "positive L"),
+    # variational potential flows
+    (lambda: VAPO((2,), nu=0.0), "positive nu"),
+    (lambda: VAPO((2,), omega=-1.0), "positive nu, omega"),
+    (lambda: VAPO((2,), form="strong"), "a form out of"),
+    (lambda: VAPO((2,), lam_min=50.0), "lam_min below"),
+    (lambda: VPFB((2,), t_min=1.0), "t_min in"),
+    (lambda: VPFB((2,), cosine=-1.0), "weights ≥ 0"),
+    (lambda: log_time(VAPO(), 0.0), r"t in \(0, 1\]"),
+    (lambda: VAPO().loss(torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU()), y), "twice differentiable"),
+    (lambda: VAPO().loss(lambda x, s: x, y), "scalar network"),
+    (lambda: VAPO(autonomous=True).ideal(y), "depends on time"),
+    (lambda: EnergyNet((2,), "tree"), "a trunk out of"),
+    # images and points by name and from files
+    (lambda: data.load_images("cats"), "images out of"),
+    (lambda: data.load_images("digits:12"), "images out of"),
+    (lambda: data.coloured(torch.zeros(2, 3, 4, 4)), "grey images"),
+    (lambda: data.read_points("nowhere", (2,)), "a folder of images"),
+    (lambda: metrics.train_classifier(torch.zeros(4, 1, 8, 8), torch.zeros(3).long()), "one label per image"),
     # latent spaces
     (lambda: VAE((1, 9, 9)), "multiples of 4"),
     (lambda: VAE((1, 8, 8), 0), "positive latent"),

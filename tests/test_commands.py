@@ -47,7 +47,7 @@ def test_two_processes_draw_the_same_samples(trained, tmp_path):
     assert a.equal(b) and (a - c).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ["pf_demo", "pf_train", "pf_sample", "pf_evaluate"])
+@pytest.mark.parametrize("name", ["pf_demo", "pf_train", "pf_sample", "pf_evaluate", "pf_translate"])
 def test_help(name):
     r = command(name, "--help")
     assert r.returncode == 0 and "usage: " + name in r.stdout
@@ -67,6 +67,9 @@ def test_help(name):
         (["pf_train", "--resume"], "checkpoint.json"),
         (["pf_sample", "nowhere"], "checkpoint.json"),
         (["pf_evaluate", "nowhere"], "checkpoint.json"),
+        (["pf_translate", "nowhere", "x", "y"], "checkpoint.json"),
+        (["pf_train", "--source", "moons", "--data", "swiss_roll"], "two data sets"),
+        (["pf_train", "--method", "efm", "--data", "moons", "--source", "cats"], "a data set out of"),
         (["pf_train", "--steps", "many"], "invalid int value"),
     ],
 )
@@ -95,7 +98,11 @@ def test_a_full_disk_leaves_the_old_checkpoint(trained):
 
 def test_control_c_leaves_a_checkpoint_to_go_on_from(tmp_path):
     p = subprocess.Popen(
-        [BIN / "pf_train", "--out", tmp_path, "--steps", "100000", "--save_every", "20", *SMALL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [BIN / "pf_train", "--out", tmp_path, "--steps", "100000", "--save_every", "20", *SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs are born deaf to it
     )
     wait_for(tmp_path / "checkpoint.json", p)
     p.send_signal(signal.SIGINT)
