@@ -7,7 +7,7 @@ __all__ = ['demo_command', 'train_command', 'sample_command', 'evaluate_command'
            'write_json', 'figure', 'options', 'train_run', 'device_named', 'pf_train', 'images_of', 'picture',
            'pf_sample', 'score_images', 'pf_evaluate', 'pf_translate', 'pf_demo']
 
-# %% ../nbs/13_cli.ipynb #201c2529
+# %% ../nbs/13_cli.ipynb #bd0a125f
 import json
 import math
 import sys
@@ -22,7 +22,7 @@ from torchvision.utils import save_image
 from .core import generator, need
 from .data import TOYS, digits, load_data, load_images, read_points, to_pixels
 from .method import find_method
-from .methods.efm import EFM, translate
+from .methods.efm import translate
 from .methods.pfgmpp import PFGMpp
 from .metrics import confidence, digit_classifier, energy_distance, image_scores, judge, nn_ratio, sliced_w2
 from .plots import curve, image_grid, plt, scatter, trajectories
@@ -190,7 +190,7 @@ def pf_evaluate(
     for k, v in scores.items(): print(f"{k:42} {v:.4f}" if isinstance(v, float) else f"{k:42} {v}")
     return scores
 
-# %% ../nbs/13_cli.ipynb #328c0e0b
+# %% ../nbs/13_cli.ipynb #c0d173a5
 def pf_translate(
     checkpoint:str,       # folder of a checkpoint, trained with --source
     input:str,            # a folder of images, an image, or a safetensors file with one tensor
@@ -202,7 +202,7 @@ def pf_translate(
 ) -> Tensor:              # (n, *shape), in the units of the input
     "Carry points of one data set to the other: translated.safetensors, and for images a PNG each and pairs.png."
     run = load_run(checkpoint, device_named(device)); m, images = run.method, images_of(run.data)
-    need(isinstance(m, EFM), "a run of a method that carries one data set to another, such as EFM", type(m).__name__)
+    need(m.lift, "a run of a method that carries one data set to another, such as EFM", type(m).__name__)
     x, names = read_points(input, m.shape); out = folder(out)
     y = x if images is None else (x - images.mean) / images.std
     s = translate(m, run.best, y.to(device_named(device)), generator(seed, device_named(device)), reverse, steps=steps); y = s.x.float().cpu()

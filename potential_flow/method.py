@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from .core import flat, need
 
-# %% ../nbs/05_method.ipynb #30ccaca1
+# %% ../nbs/05_method.ipynb #00d08fbd
 class Method:
     "The protocol of a method; subclasses are frozen dataclasses with a field `shape`."
     shape:tuple # shape of a data point
@@ -55,6 +55,8 @@ class Method:
     def land(self, f, x:Tensor, s:Tensor) -> Tensor: return x # f(x, s) is the slope
     def lost(self, x:Tensor) -> Tensor: return ~flat(x).isfinite().all(1) # which end states (n, *state) are not samples, (n,)
     def prepare(self, y:Tensor, gen:torch.Generator=None) -> dict: return {} # of the whole data set, for `loss`; other data sets by name
+    march = None # march(net, x, times, step, path) of a method with its own stopping rule: end states, evaluations per line
+    lift = None  # lift(y, gen) of a method that carries given data: states of lines that start at them
     @classmethod
     def fitted(cls, y:Tensor, **given):
         "The method for the data y (M, *shape): shape and box from the data, the rest given or by default."
