@@ -119,7 +119,7 @@ def mnist(
     except (RuntimeError, OSError) as e: raise ValueError(f"needed MNIST in {root} (or a connection and download=True), got: {e}") from e
     return prepare(a.data[:, None] / 255, b.data[:, None] / 255, a.targets, b.targets)
 
-# %% ../nbs/10_data.ipynb #ef0d9856
+# %% ../nbs/10_data.ipynb #6cfb5a6a
 def coloured(
     x:Tensor,       # grey images in [0, 1], (n, 1, H, W)
     gen=None,       # torch.Generator
@@ -138,6 +138,7 @@ def hue_error(a:Tensor, b:Tensor) -> Tensor: return ((a - b + .5) % 1 - .5).abs(
 
 IMAGES = ('digits', 'mnist', 'coloured-digits', 'coloured-mnist')
 
+# %% ../nbs/10_data.ipynb #03bf7ffd
 def load_images(
     name:str,    # one of IMAGES, or one class of it: 'mnist', 'coloured-digits:3'
     root='data', # folder of downloaded data sets

@@ -59,7 +59,7 @@ class Evidence(Method):
         kl = .5 * (mean.square() + log_var.exp() - log_var - 1).sum(1)
         return (flat(out - y).square().sum(1) / (2 * self.noise**2) + kl) / self.N
 
-# %% ../nbs/14_latent.ipynb #83551b56
+# %% ../nbs/14_latent.ipynb #717241cc
 class LatentFlow(Flow):
     "A method and its network in the latent space of an autoencoder."
     def __init__(self,
@@ -78,6 +78,7 @@ class LatentFlow(Flow):
         s = super().sample(n, seed, **kwargs)
         return s._replace(x=self.decode(s.x))
 
+# %% ../nbs/14_latent.ipynb #2ced144d
 @torch.no_grad()
 def codes(
     vae:VAE,
@@ -99,6 +100,7 @@ def standardise(c:Tensor):
     need(bool(scale > 0), "codes that vary", float(scale))
     return (c - shift) / scale, shift, scale
 
+# %% ../nbs/14_latent.ipynb #ff701664
 def latent_flow(run:Run, vae:VAE, shift:Tensor, scale:Tensor) -> LatentFlow:
     "The averaged network of a run on standardised codes, with its autoencoder, ready to sample and to share."
     flow = LatentFlow(to_config(run.method), net_config(run.net), vae.config)

@@ -122,7 +122,7 @@ def confidence(
     "Share of the images whose most likely class has a probability above `level`."
     return float((clf.predict_proba(flat(x).cpu().double().numpy()).max(1) > level).mean())
 
-# %% ../nbs/11_metrics.ipynb #2c494214
+# %% ../nbs/11_metrics.ipynb #aa5ee6f1
 class PixelSet(torch.utils.data.Dataset):
     "Images in [0, 1] as the uint8 RGB images that torch-fidelity expects."
     def __init__(self, pixels:Tensor):
@@ -132,6 +132,7 @@ class PixelSet(torch.utils.data.Dataset):
     def __len__(self): return len(self.x)
     def __getitem__(self, i): return self.x[i]
 
+# %% ../nbs/11_metrics.ipynb #2a0227fa
 class ImageClassifier(torch.nn.Module):
     "A small convolutional classifier of images in [0, 1]; `features` are the 64 numbers before its last layer, of unit mean square on the training images."
     def __init__(self, shape, classes:int=10, width:int=32):
@@ -144,6 +145,7 @@ class ImageClassifier(torch.nn.Module):
         return torch.cat([self.body(as_points(p.float(), 'x', self.shape, finite=False)) for p in x.split(batch)]) / self.unit
     def forward(self, x:Tensor) -> Tensor: return self.head(self.features(x) * self.unit) # logits, (n, classes)
 
+# %% ../nbs/11_metrics.ipynb #9e963802
 def train_classifier(
     x:Tensor, label:Tensor, # images in [0, 1], (M, C, H, W), and their classes, (M,)
     steps:int=300, batch:int=128, lr:float=3e-3, seed:int=0,
@@ -158,7 +160,7 @@ def train_classifier(
     net.eval().requires_grad_(False).unit.copy_(net.features(x[:5000]).square().mean().sqrt())
     return net
 
-# %% ../nbs/11_metrics.ipynb #bace0cc9
+# %% ../nbs/11_metrics.ipynb #f101f302
 def register_features(classifier:ImageClassifier, name:str='classifier-64') -> str:
     "Register a classifier with torch-fidelity as a feature extractor, in place of an earlier one of that name; returns the name."
     from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
@@ -181,6 +183,7 @@ def register_features(classifier:ImageClassifier, name:str='classifier-64') -> s
     FEATURE_EXTRACTORS_REGISTRY.pop(name, None); register_feature_extractor(name, Features)
     return name
 
+# %% ../nbs/11_metrics.ipynb #c29179ef
 @cache
 def digit_features() -> ImageClassifier:
     "The classifier of the bundled digits."

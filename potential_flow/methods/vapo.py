@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['KINKED', 'Path', 'PotentialFlow', 'VAPO', 'log_time', 'VPFB', 'Scales', 'scales', 'potential', 'smooth', 'moved',
-           'one_loss', 'start_width', 'log_density']
+           'one_loss', 'start_width', 'log_density', 'log_constant', 'composed']
 
-# %% ../../nbs/methods/05_vapo.ipynb #65e60a13
+# %% ../../nbs/methods/05_vapo.ipynb #4c431054
 import math
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -220,3 +221,27 @@ def network(self:PotentialFlow, **kwargs):
     "An `EnergyNet`, a SIREN in few dimensions; trunk, width, depth."
     smooth = dict(trunk='siren', width=192, depth=3, w0=3., w0_hidden=10.) if self.N < 6 else dict(width=256, depth=3, residual=True)
     return EnergyNet(self.shape, conditioned=not self.autonomous, **({} if kwargs.get('trunk') else smooth) | kwargs)
+
+# %% ../../nbs/methods/05_vapo.ipynb #248aaad5
+@torch.no_grad()
+def log_constant(m:PotentialFlow, net, s:float, n:int=20_000, seed:int=0) -> Tensor:
+    "ln ∫ exp `log_density` at a time by importance sampling, (); good to a hundredth in two coordinates, useless in many."
+    p = m.path(torch.tensor(s)); v = (p.mu * m.sigma_data).square() + p.sigma.square(); gen = torch.Generator().manual_seed(seed)
+    x = (1.3 * v.sqrt() * torch.randn(n, *m.shape, generator=gen, dtype=torch.float64)).to(next((q.dtype for q in getattr(net, 'parameters', list)()), torch.float64))
+    log_q = -sqnorm(x) / (2 * 1.69 * v) - m.N / 2 * (2 * math.pi * 1.69 * v).log()
+    return (log_density(m, net, x, s) - log_q).logsumexp(0) - math.log(n)
+
+# %% ../../nbs/methods/05_vapo.ipynb #4b336c44
+def composed(
+    m:PotentialFlow, # the method of the mixture, on the same path as its parts
+    *parts,          # (share, method, net) of each potential
+):                   # net(x, s) for `m`
+    "The network of the mixture of learnt densities: ln Σ q_i ρ_i, each with its constant taken off."
+    need(len(parts) > 0 and all(q > 0 for q, *_ in parts), "at least one part, positive shares", len(parts))
+    need(all(p.span() == m.span() and (p.nu, p.omega) == (m.nu, m.omega) for _, p, _ in parts), "parts on the path of the mixture", m)
+    constant = lru_cache(None)(lambda i, s: log_constant(*parts[i][1:], s))
+    def net(x, s):
+        t = float(s[0]); need(bool((s == s[0]).all()), "one time for all points", s); k, p = scales(m, s), m.path(s)
+        log = torch.stack([math.log(q) + log_density(a, f, x, t) - constant(i, t) for i, (q, a, f) in enumerate(parts)]).logsumexp(0)
+        return (((k.c1 / p.mu + k.c2 - k.a) * sqnorm(x) / 2 + k.c1 * p.sigma.square() / p.mu * log) / k.r).to(x.dtype)
+    return net

@@ -27,7 +27,7 @@ def compactify(
     p = torch.cat([flat(x), z.to(x.dtype).abs()[:, None]], 1)
     return p if R0 == 0 else p / (p.square().sum(1, keepdim=True) + R0**2).sqrt()
 
-# %% ../../nbs/nets/02_heads.ipynb #1dbaa103
+# %% ../../nbs/nets/02_heads.ipynb #8ebcef6e
 def log_features(
     s:Tensor,     # positive heights or noise levels, (B,)
     freqs:Tensor, # frequencies, (K,)
@@ -46,6 +46,7 @@ def smooth_step(
 
 TRUNKS = {'siren': siren, 'mlp': mlp}
 
+# %% ../../nbs/nets/02_heads.ipynb #e0c96342
 class FieldNet(nn.Module):
     "A trunk on compactified coordinates with a head for a vector pair, a clean point or a scalar."
     def __init__(self,
