@@ -8,7 +8,7 @@ import torch
 from potential_flow import core, data, fields, kernels, metrics, multipole, solvers, training
 from potential_flow.charges import Charges, chunks, join
 from potential_flow.method import find_method, from_config
-from potential_flow.methods.efm import EFM, capacitor, lift, translate
+from potential_flow.methods.efm import EFM, capacitor, translate
 from potential_flow.methods.pfgm import PFGM, PFGMField, calc_M
 from potential_flow.latent import VAE, Evidence, codes, standardise
 from potential_flow.methods.pfgmpp import PFGMpp
@@ -80,7 +80,7 @@ CASES = [
     (lambda: capacitor(EFM((2,), source="data"), y, torch.randn(5, 3)), r"shape \(B, 2\)"),
     (lambda: capacitor(EFM((2,), source="data"), y, y[:0]), "each plate"),
     (lambda: EFM((2,), source="data").prior(3), "to `translate`"),
-    (lambda: lift(EFM((2,)), torch.zeros(3, 5)), r"shape \(B, 2\)"),
+    (lambda: EFM((2,)).lift(torch.zeros(3, 5)), r"shape \(B, 2\)"),
     (lambda: translate(EFM((2,)), None, nan), "finite y"),
     (lambda: PlateNet((2,), 0.0), "positive L"),
     # variational potential flows
