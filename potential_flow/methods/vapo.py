@@ -73,6 +73,9 @@ class VAPO(PotentialFlow):
     def __post_init__(self):
         super().__post_init__(); need(self.lam_min < self.span()[1], "lam_min below ln(omega²/nu²)", self.lam_min)
     def span(self): return self.lam_min, 2 * math.log(self.omega / self.nu)
+    def balance(self) -> float:
+        "The λ at which signal and noise are equal, μ sigma_data = σ: a quadratic in μ."
+        q = (self.omega / self.sigma_data)**2; mu = 2 / (1 + math.sqrt(1 + 4 / q)); return math.log(mu / (1 - mu))
     def path(self, s:Tensor) -> Path:
         mu = s.double().sigmoid(); sigma = self.omega * (-s.double()).sigmoid().sqrt()
         return Path(mu, sigma, mu * (-s.double()).sigmoid(), -mu * sigma / 2)
@@ -190,6 +193,12 @@ def times(self:PotentialFlow, n:int) -> Tensor:
     "An even grid from noise to data."
     return torch.linspace(*self.span(), n + 1, dtype=torch.float64)
 
+@patch
+def times(self:VAPO, n:int) -> Tensor:
+    "λ from noise to data, dense where the signal begins to win: c + 2 sinh u for even u, c the balance + 1."
+    c, ends = self.balance() + 1, self.span(); t = c + 2 * torch.linspace(*(math.asinh((e - c) / 2) for e in ends), n + 1, dtype=torch.float64).sinh()
+    t[0], t[-1] = ends; return t
+
 # %% ../../nbs/methods/05_vapo.ipynb #996d01d5
 @patch
 def velocity(self:PotentialFlow, net, x:Tensor, s:Tensor) -> Tensor:
@@ -223,7 +232,7 @@ def log_density(m:PotentialFlow, net, x:Tensor, s) -> Tensor:
 @patch
 def network(self:PotentialFlow, **kwargs):
     "An `EnergyNet`, a SIREN in few dimensions; trunk, width, depth."
-    smooth = dict(trunk='siren', width=192, depth=3, w0=3., w0_hidden=10.) if self.N < 6 else dict(width=256, depth=3, residual=True)
+    smooth = dict(trunk='siren', width=192, depth=3, w0=3., w0_hidden=10., frequencies=1) if self.N < 6 else dict(width=256, depth=3, residual=True)
     return EnergyNet(self.shape, conditioned=not self.autonomous, **({} if kwargs.get('trunk') else smooth) | kwargs)
 
 # %% ../../nbs/methods/05_vapo.ipynb #248aaad5
