@@ -100,13 +100,14 @@ def device_named(name:str):
 def pf_train(
     out:str='potential_flow_run', # folder of the checkpoint
     method:str='PFGMpp', # class name of a method
-    data:str='digits',   # a toy distribution, digits, mnist, coloured-digits, coloured-mnist; or one class: digits:3
+    data:str='digits',   # a toy distribution, digits, mnist, cifar10, coloured-digits, coloured-mnist; or one class: digits:3
     steps:int=6000,      # training steps
     batch:int=512,       # points per step
     lr:float=0.,         # peak learning rate; 0: the method's own
     width:int=256,       # hidden units of the network
     depth:int=3,         # layers, or residual blocks
     opts:str='',         # fields of the method, such as 'D=inf sigma_max=40'
+    recipe:str='',       # further fields of the recipe, such as 'warmup=5000 ema=0.9999'
     source:str='',       # EFM: what sits on the other plate, named in the same way; empty: Gaussian noise
     n:int=10_000,        # points of a toy distribution
     seed:int=0,          # of data, weights and noise
@@ -118,10 +119,10 @@ def pf_train(
     out, dev = folder(out), device_named(device)
     if resume: run = load_run(out, dev); y = load_data(run.data, run.n, run.recipe.seed)
     else:
-        y, cls, recipe = load_data(data, n, seed), find_method(method), Recipe(steps, batch, lr or find_method(method).lr, seed=seed)
+        cls = find_method(method); plan = Recipe(**dict(steps=steps, batch=batch, lr=lr or cls.lr, seed=seed) | options(Recipe, recipe)); y = load_data(data, n, seed)
         need(not source or 'source' in {f.name for f in fields(cls)}, "a method with two data sets for --source, such as EFM", cls.__name__)
         torch.manual_seed(seed); m = cls.fitted(y, **({'source': load_data(source, n, seed + 1)} if source else {}) | options(cls, opts))
-        run = Run(m, m.network(width=width, depth=depth).to(dev), recipe, data, len(y), source)
+        run = Run(m, m.network(width=width, depth=depth).to(dev), plan, data, len(y), source)
     others = {'source': load_data(run.source, run.n, run.recipe.seed + 1).to(dev)} if run.source else {}
     print(f"{run.method}\n{sum(p.numel() for p in run.net.parameters()):,} parameters, {len(y):,} points of {run.data}, step {run.step} of {run.recipe.steps}")
     train_run(run, y.to(dev), out, save_every, **others); print(f"checkpoint in {out}; next: pf_sample {out}, pf_evaluate {out}")

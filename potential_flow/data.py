@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TOYS', 'IMAGES', 'uniform', 'normal', 'swiss_roll', 'moons', 'gaussians8', 'checkerboard', 'pinwheel', 'gaussian',
-           'gaussian_mixture', 'Images', 'prepare', 'to_pixels', 'digits', 'mnist', 'coloured', 'hue', 'hue_error',
-           'load_images', 'load_data', 'read_points']
+           'gaussian_mixture', 'Images', 'prepare', 'to_pixels', 'digits', 'both_parts', 'mnist', 'cifar10', 'coloured',
+           'hue', 'hue_error', 'load_images', 'load_data', 'read_points']
 
 # %% ../nbs/10_data.ipynb #6c381107
 import math
@@ -109,15 +109,25 @@ def digits(
     k = torch.randperm(len(x), generator=generator(0)); a, b = k[held_out:], k[:held_out]
     return prepare(x[a], x[b], label[a], label[b])
 
+def both_parts(cls, root, download:bool) -> Images:
+    "The training and the test part of a torchvision data set, prepared."
+    try: parts = [cls(root, train, download=download) for train in (True, False)]
+    except (RuntimeError, OSError) as e: raise ValueError(f"needed {cls.__name__} in {root} (or a connection and download=True), got: {e}") from e
+    pixels = lambda d: (d[:, None] if d.ndim == 3 else d.permute(0, 3, 1, 2)) / 255 # grey images, or channels last
+    return prepare(*(pixels(torch.as_tensor(p.data)) for p in parts), *(torch.as_tensor(p.targets) for p in parts))
+
 def mnist(
     root,               # folder of torchvision's data sets
     download:bool=True, # fetch it if it is not there?
 ) -> Images:
     "MNIST through torchvision, 60,000 and 10,000 images of 28×28."
     from torchvision.datasets import MNIST
-    try: a, b = MNIST(root, True, download=download), MNIST(root, False, download=download)
-    except (RuntimeError, OSError) as e: raise ValueError(f"needed MNIST in {root} (or a connection and download=True), got: {e}") from e
-    return prepare(a.data[:, None] / 255, b.data[:, None] / 255, a.targets, b.targets)
+    return both_parts(MNIST, root, download)
+
+def cifar10(root, download:bool=True) -> Images:
+    "CIFAR-10 through torchvision, 50,000 and 10,000 images of 3×32×32."
+    from torchvision.datasets import CIFAR10
+    return both_parts(CIFAR10, root, download)
 
 # %% ../nbs/10_data.ipynb #6cfb5a6a
 def coloured(
@@ -136,7 +146,7 @@ def hue(x:Tensor) -> Tensor:
 
 def hue_error(a:Tensor, b:Tensor) -> Tensor: return ((a - b + .5) % 1 - .5).abs() # on the circle of hues, at most 1/2
 
-IMAGES = ('digits', 'mnist', 'coloured-digits', 'coloured-mnist')
+IMAGES = ('digits', 'mnist', 'cifar10', 'coloured-digits', 'coloured-mnist')
 
 # %% ../nbs/10_data.ipynb #03bf7ffd
 def load_images(
@@ -145,7 +155,7 @@ def load_images(
 ) -> Images:
     "Prepared images by name; a class keeps the mean and the deviation of all classes, so that two classes share their units."
     base, _, k = name.partition(':'); need(base in IMAGES and k in ('', *'0123456789'), f"images out of {', '.join(IMAGES)}, or with a class such as digits:3", name)
-    d = digits() if base.endswith('digits') else mnist(root)
+    d = digits() if base.endswith('digits') else (cifar10 if base == 'cifar10' else mnist)(root)
     if base.startswith('coloured'):
         copies = 10 if base.endswith('digits') else 1; g = generator(0) # the bundled digits are few: ten colours each
         paint = lambda x: coloured(to_pixels(x, d).repeat(copies, 1, 1, 1), g)[0]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import ClassVar
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 from .core import flat, need
 
@@ -45,23 +46,37 @@ class Method:
     def ideal(self, y:Tensor):
         "The closed-form optimal network for the data y (M, *shape)."
         raise NotImplementedError
-    def log_prior(self, x:Tensor) -> Tensor:
-        "ln of the density of the starts, (B,)."
-        raise NotImplementedError
-    def network(self, **kwargs):
-        "A fresh network with the signature that this method needs."
-        raise NotImplementedError
     def readout(self, x:Tensor) -> Tensor: return x
-    def land(self, f, x:Tensor, s:Tensor) -> Tensor: return x # f(x, s) is the slope
-    def lost(self, x:Tensor) -> Tensor: return ~flat(x).isfinite().all(1) # which end states (n, *state) are not samples, (n,)
-    def prepare(self, y:Tensor, gen:torch.Generator=None) -> dict: return {} # of the whole data set, for `loss`; other data sets by name
-    march = None # march(net, x, times, step, path) of a method with its own stopping rule: end states, evaluations per line
-    lift = None  # lift(y, gen) of a method that carries given data: states of lines that start at them
-    @classmethod
-    def fitted(cls, y:Tensor, **given):
-        "The method for the data y (M, *shape): shape and box from the data, the rest given or by default."
-        box = dict(low=float(y.min()), high=float(y.max())) if {'low', 'high'} <= {f.name for f in fields(cls)} else {}
-        return cls(**dict(shape=tuple(y.shape[1:])) | box | given)
+
+# %% ../nbs/05_method.ipynb #3820da2a
+@patch
+def network(self:Method, **kwargs):
+    "A fresh network with the signature that this method needs."
+    raise NotImplementedError
+
+@patch
+def log_prior(self:Method, x:Tensor) -> Tensor:
+    "ln of the density of the starts, (B,)."
+    raise NotImplementedError
+
+@patch(cls_method=True)
+def fitted(cls:Method, y:Tensor, **given):
+    "The method for the data y (M, *shape): shape and box from the data, the rest given or by default."
+    box = dict(low=float(y.min()), high=float(y.max())) if {'low', 'high'} <= {f.name for f in fields(cls)} else {}
+    return cls(**dict(shape=tuple(y.shape[1:])) | box | given)
+
+# %% ../nbs/05_method.ipynb #a86ccd21
+@patch
+def land(self:Method, f, x:Tensor, s:Tensor) -> Tensor: return x # f(x, s) is the slope
+
+@patch
+def lost(self:Method, x:Tensor) -> Tensor: return ~flat(x).isfinite().all(1) # which end states (n, *state) are not samples, (n,)
+
+@patch
+def prepare(self:Method, y:Tensor, gen:torch.Generator=None) -> dict: return {} # of the whole data set, for `loss`; other data sets by name
+
+Method.march = None # march(net, x, times, step, path) of a method with its own stopping rule: end states, evaluations per line
+Method.lift = None  # lift(y, gen) of a method that carries given data: states of lines that start at them
 
 # %% ../nbs/05_method.ipynb #cb64bd9e
 def methods() -> dict: # {class name: class}

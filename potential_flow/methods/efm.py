@@ -51,16 +51,20 @@ class EFM(Method):
     high:float = math.inf
 
     def __post_init__(self): object.__setattr__(self, 'shape', tuple(self.shape)); validate(self)
-    @property
-    def kernel(self): return StudentKernel(self.N, 1.)
-    @property
-    def start(self): return self.L if self.reverse else 0.   # height of the plate where lines start
-    @property
-    def end(self): return 0. if self.reverse else self.L
-    @property
-    def way(self): return -1. if self.reverse else 1.        # lines follow the field, or go against it
 
 # %% ../../nbs/methods/04_efm.ipynb #d9a8c117
+@patch(as_prop=True)
+def kernel(self:EFM): return StudentKernel(self.N, 1.)
+
+@patch(as_prop=True)
+def start(self:EFM): return self.L if self.reverse else 0.   # height of the plate where lines start
+
+@patch(as_prop=True)
+def end(self:EFM): return 0. if self.reverse else self.L
+
+@patch(as_prop=True)
+def way(self:EFM): return -1. if self.reverse else 1.        # lines follow the field, or go against it
+
 def validate(m:EFM):
     "Every field in its range, or an error that says what was needed."
     one_of = lambda name, *options: need(getattr(m, name) in options, f"{name} out of {', '.join(options)}", getattr(m, name))

@@ -254,7 +254,7 @@ def composed(
     need(all(p.span() == m.span() and (p.nu, p.omega) == (m.nu, m.omega) for _, p, _ in parts), "parts on the path of the mixture", m)
     constant = lru_cache(None)(lambda i, s: log_constant(*parts[i][1:], s))
     def net(x, s):
-        t = float(s[0]); need(bool((s == s[0]).all()), "one time for all points", s); k, p = scales(m, s), m.path(s)
+        t = float(s[0].detach()); need(bool((s == s[0]).all()), "one time for all points", s); k, p = scales(m, s), m.path(s)
         log = torch.stack([math.log(q) + log_density(a, f, x, t) - constant(i, t) for i, (q, a, f) in enumerate(parts)]).logsumexp(0)
         return (((k.c1 / p.mu + k.c2 - k.a) * sqnorm(x) / 2 + k.c1 * p.sigma.square() / p.mu * log) / k.r).to(x.dtype)
     return net
