@@ -108,7 +108,8 @@ def pf_train(
     depth:int=3,         # layers, or residual blocks
     opts:str='',         # fields of the method, such as 'D=inf sigma_max=40'
     recipe:str='',       # further fields of the recipe, such as 'warmup=5000 ema=0.9999'
-    source:str='',       # EFM: what sits on the other plate, named in the same way; empty: Gaussian noise
+    source:str='',       # EFM: what sits on the plate where lines start, named in the same way; empty: Gaussian noise
+    target:str='',       # EFM: what sits on the other plate; another word for data
     n:int=10_000,        # points of a toy distribution
     seed:int=0,          # of data, weights and noise
     device:str='auto',   # auto, cpu, cuda
@@ -116,7 +117,7 @@ def pf_train(
     resume:store_true=False, # go on from the checkpoint in `out`?
 ):
     "Train a method and leave a checkpoint."
-    out, dev = folder(out), device_named(device)
+    out, dev, data = folder(out), device_named(device), target or data
     if resume: run = load_run(out, dev); y = load_data(run.data, run.n, run.recipe.seed)
     else:
         cls = find_method(method); plan = Recipe(**dict(steps=steps, batch=batch, lr=lr or cls.lr, seed=seed) | options(Recipe, recipe)); y = load_data(data, n, seed)

@@ -231,9 +231,9 @@ def log_density(m:PotentialFlow, net, x:Tensor, s) -> Tensor:
 # %% ../../nbs/methods/05_vapo.ipynb #96b9ccae
 @patch
 def network(self:PotentialFlow, **kwargs):
-    "An `EnergyNet`, a SIREN in few dimensions; trunk, width, depth."
-    smooth = dict(trunk='siren', width=192, depth=3, w0=3., w0_hidden=10., frequencies=1) if self.N < 6 else dict(width=256, depth=3, residual=True)
-    return EnergyNet(self.shape, conditioned=not self.autonomous, **({} if kwargs.get('trunk') else smooth) | kwargs)
+    "An `EnergyNet`, a SIREN in few dimensions, that sees time by slow features only: a potential that is smooth in time takes few steps; trunk, width, depth."
+    smooth = dict(trunk='siren', width=192, depth=3, w0=3., w0_hidden=10.) if self.N < 6 else dict(width=256, depth=3, residual=True)
+    return EnergyNet(self.shape, conditioned=not self.autonomous, **dict(frequencies=1) | ({} if kwargs.get('trunk') else smooth) | kwargs)
 
 # %% ../../nbs/methods/05_vapo.ipynb #248aaad5
 @torch.no_grad()
