@@ -109,6 +109,7 @@ def digits(
     k = torch.randperm(len(x), generator=generator(0)); a, b = k[held_out:], k[:held_out]
     return prepare(x[a], x[b], label[a], label[b])
 
+# %% ../nbs/10_data.ipynb #af65c749
 def both_parts(cls, root, download:bool) -> Images:
     "The training and the test part of a torchvision data set, prepared."
     try: parts = [cls(root, train, download=download) for train in (True, False)]
