@@ -236,7 +236,7 @@ def pf_demo(
     figure(out / 'loss.png', lambda ax: curve(run.losses, smooth=max(1, steps // 50), ax=ax, title='Loss'))
     figure(out / 'path.png', lambda ax: image_grid(to_pixels(path.transpose(0, 1).flatten(0, 1), d), len(path), ax=ax, title='From noise to digits, one row a sample'), size=(4, 7))
     scores = pf_evaluate(str(out / 'checkpoint'), seed=seed, out=str(out), device=device); pf_sample(str(out / 'checkpoint'), str(out), seed=seed, device=device)
-    print(f"\nLook at {out}/samples.png, path.png, lines.png and loss.png. Then try:\n  pf_sample {out}/checkpoint --n 64 --seed 1\n  pf_train moons_run --data moons --opts 'D=8'\n  pf_evaluate {out}/checkpoint --features digits\n  jupyter lab nbs/tutorials")
+    print(f"\nLook at {out}/samples.png, path.png, lines.png and loss.png. Then try:\n  pf_sample {out}/checkpoint --n 64 --seed 1\n  pf_train --out moons_run --data moons --opts 'D=8'\n  pf_evaluate {out}/checkpoint --features digits\n  jupyter lab nbs/tutorials")
     return scores
 
 # %% ../nbs/13_cli.ipynb #badd83c5

@@ -1,6 +1,9 @@
 """The console commands as a shell sees them: exit codes, one-line errors, interruption, a full disk, and two processes."""
+import inspect
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from fastcore.script import anno_parser
 from safetensors.torch import load_file
 
+from potential_flow import cli
 from potential_flow.core import generator
 from potential_flow.data import moons
 from potential_flow.methods.pfgmpp import PFGMpp
@@ -154,3 +159,10 @@ def test_a_run_resumed_in_another_process_is_bit_identical(tmp_path):
     subprocess.run([sys.executable, "-c", rest], check=True)
     for a, b in zip(whole.net.state_dict().values(), load_run(resumed).net.state_dict().values()):
         assert a.equal(b)
+
+
+def test_the_demo_suggests_commands_that_parse():
+    hints = re.findall(r"\\n  (pf_\w+) ([^\\\"]+)", inspect.getsource(cli.pf_demo))
+    assert len(hints) >= 3
+    for name, rest in hints:
+        anno_parser(getattr(cli, name)).parse_args(shlex.split(rest.replace("{out}", "x")))
