@@ -1,4 +1,5 @@
 """The package's metadata, read from settings.ini (see pyproject.toml for the build system)."""
+
 from configparser import ConfigParser
 from pathlib import Path
 

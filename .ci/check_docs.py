@@ -2,6 +2,7 @@
 
 Needs the package pypandoc_binary; formulas are checked by KaTeX where node and the npm package katex are at hand (KATEX=folder).
 """
+
 import json
 import os
 import re
@@ -18,7 +19,12 @@ FORMAT = "ipynb-gfm_auto_identifiers+auto_identifiers+fenced_divs+bracketed_span
 
 def page_name(path):
     "Where Quarto puts a notebook: the leading number dropped, lower case."
-    return path.with_name(re.sub(r"^[0-9]+[a-z]?_", "", path.name)).with_suffix(".html").as_posix().lower()
+    return (
+        path.with_name(re.sub(r"^[0-9]+[a-z]?_", "", path.name))
+        .with_suffix(".html")
+        .as_posix()
+        .lower()
+    )
 
 
 def tree(path):
@@ -59,7 +65,11 @@ def main():
     ids = {page_name(p): {c[1][0] for t, c in walk(v) if t == "Header"} for p, v in trees.items()}
     sidebar = set(re.findall(r"[\w/]+\.ipynb", (root / "_quarto.yml").read_text()))
     bad += [f"_quarto.yml: {s} does not exist" for s in sidebar if not (root / "nbs" / s).exists()]
-    bad += [f"_quarto.yml: {p.relative_to(root / 'nbs')} is missing" for p in sources if p.relative_to(root / "nbs").as_posix() not in sidebar]
+    bad += [
+        f"_quarto.yml: {p.relative_to(root / 'nbs')} is missing"
+        for p in sources
+        if p.relative_to(root / "nbs").as_posix() not in sidebar
+    ]
     for page, t in trees.items():
         for kind, c in walk(t):
             if kind == "Math":
@@ -92,7 +102,14 @@ def katex(formulas):
         "const k=require('katex');let s='';process.stdin.on('data',d=>s+=d).on('end',()=>{const r=[];for(const [p,d,f] of JSON.parse(s))"
         "try{k.renderToString(f,{displayMode:d,throwOnError:true,strict:'error'})}catch(e){r.push(p+': '+e.message)}console.log(JSON.stringify(r))})"
     )
-    out = subprocess.run(["node", "-e", code], input=json.dumps(formulas), capture_output=True, text=True, cwd=folder, check=True)
+    out = subprocess.run(
+        ["node", "-e", code],
+        input=json.dumps(formulas),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=True,
+    )
     return json.loads(out.stdout)
 
 

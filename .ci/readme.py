@@ -3,6 +3,7 @@
 python .ci/readme.py          write README.md
 python .ci/readme.py --check  exit 1 if README.md differs
 """
+
 import base64
 import re
 import sys
@@ -55,10 +56,18 @@ def blocks():
         yield from outputs(cell, f"index-{i}")
 
 
-text = "<!-- Generated from nbs/index.ipynb by .ci/readme.py: edit the notebook. -->\n\n" + "\n\n".join(blocks()) + "\n"
+text = (
+    "<!-- Generated from nbs/index.ipynb by .ci/readme.py: edit the notebook. -->\n\n"
+    + "\n\n".join(blocks())
+    + "\n"
+)
 readme = root / "README.md"
 if "--check" in sys.argv:
     same = readme.exists() and readme.read_text(encoding="utf-8") == text
-    print("README.md is in sync" if same else "README.md differs from nbs/index.ipynb: run python .ci/readme.py")
+    print(
+        "README.md is in sync"
+        if same
+        else "README.md differs from nbs/index.ipynb: run python .ci/readme.py"
+    )
     sys.exit(not same)
 readme.write_text(text, encoding="utf-8")

@@ -13,83 +13,108 @@ import torch
 from torch import Tensor
 
 # %% ../nbs/00_core.ipynb #bdc66305
-def describe(v) -> str: # one line that names what came
+def describe(v) -> str:  # one line that names what came
     "A short description of any value: a tensor by dtype, shape and device, everything else by its repr."
-    if isinstance(v, Tensor): return f"a {str(v.dtype)[6:]} tensor of shape {tuple(v.shape)} on {v.device}"
+    if isinstance(v, Tensor):
+        return f"a {str(v.dtype)[6:]} tensor of shape {tuple(v.shape)} on {v.device}"
     text = repr(v)
     return f"{type(v).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 # %% ../nbs/00_core.ipynb #1645eab7
 def need(
-    ok,              # is the condition met?
-    wanted:str,      # what was needed
-    came,            # what came instead (described, not printed whole)
+    ok,  # is the condition met?
+    wanted: str,  # what was needed
+    came,  # what came instead (described, not printed whole)
     err=ValueError,  # type of the error
 ):
     "Raise `err` with the sentence “needed …, got …” unless `ok`."
-    if not ok: raise err(f"needed {wanted}, got {describe(came)}")
+    if not ok:
+        raise err(f"needed {wanted}, got {describe(came)}")
 
 # %% ../nbs/00_core.ipynb #56fd7bf1
 def message(
-    f,        # function to call
-    *args,    # its arguments
+    f,  # function to call
+    *args,  # its arguments
     err=(ValueError, TypeError),  # the errors that are expected
-    **kwargs, # its keyword arguments
-) -> str:     # the text of the error
+    **kwargs,  # its keyword arguments
+) -> str:  # the text of the error
     "Call `f`, which must fail with `err`, and return the text of the error."
-    try: f(*args, **kwargs)
-    except err as e: return str(e)
+    try:
+        f(*args, **kwargs)
+    except err as e:
+        return str(e)
     raise AssertionError(f"{getattr(f, '__name__', f)} accepted what it should refuse")
 
 # %% ../nbs/00_core.ipynb #54d46ce2
 def as_points(
-    x,                # candidate for points, (B, *shape)
-    name:str='x',     # what to call it in an error
-    shape=None,       # required trailing shape, if any
-    finite:bool=True, # refuse NaN and infinity?
-) -> Tensor:          # the same tensor, (B, *shape)
+    x,  # candidate for points, (B, *shape)
+    name: str = "x",  # what to call it in an error
+    shape=None,  # required trailing shape, if any
+    finite: bool = True,  # refuse NaN and infinity?
+) -> Tensor:  # the same tensor, (B, *shape)
     "Check that `x` holds floating-point points, at least one coordinate each, finite and of the required shape."
     need(isinstance(x, Tensor), f"{name} to be a torch tensor", x, TypeError)
     need(x.dtype in (torch.float32, torch.float64), f"{name} in float32 or float64", x, TypeError)
-    need(x.ndim >= 2 and 0 not in x.shape[1:], f"{name} of shape (B, *shape) with at least one coordinate", x)
-    if shape is not None: need(tuple(x.shape[1:]) == tuple(shape), f"{name} of shape (B, {', '.join(map(str, shape))})", x)
-    if finite: need(bool(torch.isfinite(x).all()), f"finite {name}", x)
+    need(
+        x.ndim >= 2 and 0 not in x.shape[1:],
+        f"{name} of shape (B, *shape) with at least one coordinate",
+        x,
+    )
+    if shape is not None:
+        need(
+            tuple(x.shape[1:]) == tuple(shape),
+            f"{name} of shape (B, {', '.join(map(str, shape))})",
+            x,
+        )
+    if finite:
+        need(bool(torch.isfinite(x).all()), f"finite {name}", x)
     return x
 
 # %% ../nbs/00_core.ipynb #1aefe6fd
 def as_scale(
-    s,                  # a number or a tensor (B,)
-    x:Tensor,           # points whose batch, dtype and device it must fit, (B, *shape)
-    name:str='s',       # what to call it in an error
-    positive:bool=True, # refuse zero and less?
-) -> Tensor:            # (B,)
+    s,  # a number or a tensor (B,)
+    x: Tensor,  # points whose batch, dtype and device it must fit, (B, *shape)
+    name: str = "s",  # what to call it in an error
+    positive: bool = True,  # refuse zero and less?
+) -> Tensor:  # (B,)
     "Spread a number or check a tensor `(B,)` as the extra coordinate of the points `x`."
-    if not isinstance(s, Tensor): s = torch.tensor(float(s), dtype=x.dtype, device=x.device)
-    need(s.ndim == 0 or s.shape == x.shape[:1], f"{name} to be a number or of shape ({x.shape[0]},)", s)
+    if not isinstance(s, Tensor):
+        s = torch.tensor(float(s), dtype=x.dtype, device=x.device)
+    need(
+        s.ndim == 0 or s.shape == x.shape[:1],
+        f"{name} to be a number or of shape ({x.shape[0]},)",
+        s,
+    )
     need(bool(torch.isfinite(s).all()), f"finite {name}", s)
-    if positive: need(bool((s > 0).all()), f"positive {name}", float(s.detach().min()) if s.numel() else s)
+    if positive:
+        need(bool((s > 0).all()), f"positive {name}", float(s.detach().min()) if s.numel() else s)
     return s.to(device=x.device).expand(x.shape[0])
 
 # %% ../nbs/00_core.ipynb #923bd6d4
-def flat(x:Tensor, # (B, *shape)
-) -> Tensor:       # (B, N)
+def flat(
+    x: Tensor,  # (B, *shape)
+) -> Tensor:  # (B, N)
     "Points as rows."
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
-def bcast(s:Tensor, # (B,)
-    x:Tensor,       # (B, *shape)
-) -> Tensor:        # (B, 1, ..., 1)
+
+def bcast(
+    s: Tensor,  # (B,)
+    x: Tensor,  # (B, *shape)
+) -> Tensor:  # (B, 1, ..., 1)
     "One number per point, shaped to multiply `x`."
     return s.reshape(s.shape[:1] + (1,) * (x.ndim - 1))
 
-def sqnorm(x:Tensor, # (B, *shape)
-) -> Tensor:         # squared Euclidean norms, (B,), float64
+
+def sqnorm(
+    x: Tensor,  # (B, *shape)
+) -> Tensor:  # squared Euclidean norms, (B,), float64
     "Squared norms, summed in float64 whatever the dtype of `x`."
     return flat(x).double().square().sum(1)
 
 # %% ../nbs/00_core.ipynb #12c54782
 def log_sphere_area(
-    n:float, # dimensions of the ambient space, any positive real number
+    n: float,  # dimensions of the ambient space, any positive real number
 ) -> float:  # ln S_n
     r"Logarithm of the area $S_n = 2\pi^{n/2}/\Gamma(n/2)$ of the unit sphere in $\mathbb R^n$."
     need(n > 0 and math.isfinite(n), "a positive, finite number of dimensions", n)
@@ -97,30 +122,31 @@ def log_sphere_area(
 
 # %% ../nbs/00_core.ipynb #f385e0db
 def slope(
-    ex:Tensor,        # lateral components of a field, (B, *shape)
-    ez:Tensor,        # component along the integrated coordinate, (B,)
-    floor=1e-3,       # smallest |E_z| / |E| that is believed, a number or (B,)
-) -> Tensor:          # dx/dz, (B, *shape)
+    ex: Tensor,  # lateral components of a field, (B, *shape)
+    ez: Tensor,  # component along the integrated coordinate, (B,)
+    floor=1e-3,  # smallest |E_z| / |E| that is believed, a number or (B,)
+) -> Tensor:  # dx/dz, (B, *shape)
     "The slope `ex/ez` of a field line, with `|ez|` taken as at least `floor` times the field's magnitude."
     f = torch.as_tensor(floor, dtype=torch.float64, device=ez.device)
     need(bool(((f > 0) & (f < 1)).all()), "a floor between 0 and 1", floor)
     norm = (sqnorm(ex) + ez.double().square()).sqrt()
     low = (f * norm).clamp_min(torch.finfo(torch.float64).tiny)
-    guarded = torch.where(ez < 0, -1., 1.) * ez.double().abs().maximum(low)
+    guarded = torch.where(ez < 0, -1.0, 1.0) * ez.double().abs().maximum(low)
     return (ex.double() / bcast(guarded, ex)).to(ex.dtype)
 
 # %% ../nbs/00_core.ipynb #8fe41853
 def generator(
-    seed:int=0,   # any non-negative integer
-    device='cpu', # where the numbers will be drawn
+    seed: int = 0,  # any non-negative integer
+    device="cpu",  # where the numbers will be drawn
 ) -> torch.Generator:
     "A seeded random generator on a device."
     need(isinstance(seed, int) and 0 <= seed < 2**63, "a seed between 0 and 2^63", seed)
     return torch.Generator(device).manual_seed(seed)
 
+
 def device_of(
-    net, # a module, or any function (the closed-form nets are functions)
+    net,  # a module, or any function (the closed-form nets are functions)
 ) -> torch.device:
     "The device of a network's parameters; the CPU for a function without any."
     ps = list(net.parameters()) if isinstance(net, torch.nn.Module) else []
-    return ps[0].device if ps else torch.device('cpu')
+    return ps[0].device if ps else torch.device("cpu")

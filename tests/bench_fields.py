@@ -4,6 +4,7 @@ the field of two plates against the same; the potential and gradient of a Gaussi
 Run by hand: python tests/bench_fields.py [--quick]. Times are medians of runs that alternate in one process; memory is
 the peak of the resident set above what the inputs take, measured in a process of its own for each row.
 """
+
 import re
 import subprocess
 import sys
@@ -11,10 +12,14 @@ import time
 
 import torch
 
-from potential_flow.capacitor import Capacitor
-from potential_flow.charges import Charges
-from potential_flow.fields import field
-from potential_flow.multipole import fit_sheet, sheet_grad_log_potential, sheet_log_potential
+from potential_flow.physics.capacitor import Capacitor
+from potential_flow.physics.charges import Charges
+from potential_flow.physics.fields import field
+from potential_flow.physics.multipole import (
+    fit_sheet,
+    sheet_grad_log_potential,
+    sheet_log_potential,
+)
 
 
 def broadcast(x, z, y):
@@ -61,7 +66,13 @@ def memory(name, M, N):
         f"f = b.{name}; warm = f(q[0], q[1], b.Charges(q[2]) if f is b.exact else q[2])\nbefore = b.peak_mb(reset=True)\n"
         f"f(x, z, c if f is b.exact else y)\nprint(b.peak_mb() - before)"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=__file__.rsplit("/", 1)[0])
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=__file__.rsplit("/", 1)[0],
+    )
     return float(out.stdout)
 
 
@@ -78,7 +89,9 @@ def plates(N, M=4096, B=64, L=5.0):
     c.field(x, z)  # warm up, and cache the norms of the charges
     fast = median(c.field, x, z)
     slow = median(lambda: broadcast(x, z, y) - broadcast(x, z - L, other), repeats=3)
-    print(f"two plates of {M} charges, batch {B}: field {fast * 1e3:.1f} ms   broadcast {slow * 1e3:.0f} ms   ratio {slow / fast:.0f}")
+    print(
+        f"two plates of {M} charges, batch {B}: field {fast * 1e3:.1f} ms   broadcast {slow * 1e3:.0f} ms   ratio {slow / fast:.0f}"
+    )
 
 
 def sheet(N, B=16):
@@ -87,13 +100,17 @@ def sheet(N, B=16):
     s, x, z = fit_sheet(y), y[:B] + 0.5, torch.rand(B).double() + 0.1
     both = lambda: (sheet_log_potential(s, x, z), sheet_grad_log_potential(s, x, z))
     both()
-    print(f"Gaussian sheet, full covariance, N = {N}: value and gradient {median(both) / B * 1e3:.1f} ms a point")
+    print(
+        f"Gaussian sheet, full covariance, N = {N}: value and gradient {median(both) / B * 1e3:.1f} ms a point"
+    )
 
 
 if __name__ == "__main__":
     N = 3072
     sizes = [4096] if "--quick" in sys.argv else [4096, 50_000]
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, 128 queries, N = {N}, float32")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, 128 queries, N = {N}, float32"
+    )
     plates(N)
     sheet(N)
     for M in sizes:
@@ -106,7 +123,11 @@ if __name__ == "__main__":
             t_products.append(seconds(products, x, z, y))
             t_exact.append(seconds(exact, x, z, c))
         e, p = sorted(t_exact[1:])[2], sorted(t_products)[2]
-        print(f"M = {M:6d}  field {e * 1e3:8.1f} ms   two products {p * 1e3:8.1f} ms   ratio {e / p:5.2f}   memory {memory('exact', M, N):6.0f} MB")
+        print(
+            f"M = {M:6d}  field {e * 1e3:8.1f} ms   two products {p * 1e3:8.1f} ms   ratio {e / p:5.2f}   memory {memory('exact', M, N):6.0f} MB"
+        )
         if M <= 4096:
             b = sorted(seconds(broadcast, x, z, y) for _ in range(3))[1]
-            print(f"M = {M:6d}  broadcast {b * 1e3:8.0f} ms   ratio to field {b / e:5.0f}   memory {memory('broadcast', M, N):6.0f} MB")
+            print(
+                f"M = {M:6d}  broadcast {b * 1e3:8.0f} ms   ratio to field {b / e:5.0f}   memory {memory('broadcast', M, N):6.0f} MB"
+            )

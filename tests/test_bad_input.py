@@ -1,21 +1,36 @@
 """Every public entry says what was needed and what came. A case is a call and a word of the sentence it must end with."""
+
 import math
 import re
 
 import pytest
 import torch
 
-from potential_flow import core, data, fields, kernels, metrics, multipole, solvers, training
-from potential_flow.charges import Charges, chunks, join
-from potential_flow.method import find_method, from_config
+from potential_flow import core
+from potential_flow.tools import data
+from potential_flow.physics import fields
+from potential_flow.physics import kernels
+from potential_flow.tools import metrics
+from potential_flow.physics import multipole
+from potential_flow.engine import solvers
+from potential_flow.engine import training
+from potential_flow.physics.charges import Charges, chunks, join
+from potential_flow.engine.method import find_method, from_config
 from potential_flow.methods.efm import EFM, capacitor, translate
 from potential_flow.methods.pfgm import PFGM, PFGMField, calc_M
-from potential_flow.latent import VAE, Evidence, codes, standardise
+from potential_flow.nets.latent import VAE, Evidence, codes, standardise
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.methods.potential import Potential
 from potential_flow.methods.ratio import PotentialRatio, anomaly_score, composed
 from potential_flow.methods.vapo import VAPO, VPFB, log_time
-from potential_flow.nets.heads import Denoiser, EnergyNet, FieldNet, PlateNet, SheetFarField, build_net
+from potential_flow.nets.heads import (
+    Denoiser,
+    EnergyNet,
+    FieldNet,
+    PlateNet,
+    SheetFarField,
+    build_net,
+)
 from potential_flow.nets.trunks import mlp, siren
 
 y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
@@ -38,11 +53,22 @@ CASES = [
     (lambda: fields.field(y, torch.ones(7), C), r"shape \(30,\)"),
     (lambda: fields.field(y, math.nan, C), "finite z"),
     (lambda: fields.log_potential(torch.zeros(4), 1.0, C), r"\(B, \*shape\)"),
-    (lambda: fields.posterior_mean(y, 1.0, Charges(y, q=-1.0), fields.coulomb(1.5)), "positive charges"),
+    (
+        lambda: fields.posterior_mean(y, 1.0, Charges(y, q=-1.0), fields.coulomb(1.5)),
+        "positive charges",
+    ),
     (lambda: multipole.fit_sheet(y[:1]), "two points"),
     (lambda: multipole.isotropic_sheet((2,), -1), "standard deviation"),
-    (lambda: multipole.GaussianSheet(torch.zeros(2), torch.tensor([-1.0])), "non-negative eigenvalues"),
-    (lambda: multipole.sheet_log_potential(multipole.isotropic_sheet((1,)), torch.zeros(1, 1), 1.0), "N ≥ 2"),
+    (
+        lambda: multipole.GaussianSheet(torch.zeros(2), torch.tensor([-1.0])),
+        "non-negative eigenvalues",
+    ),
+    (
+        lambda: multipole.sheet_log_potential(
+            multipole.isotropic_sheet((1,)), torch.zeros(1, 1), 1.0
+        ),
+        "N ≥ 2",
+    ),
     (lambda: multipole.sheet_log_density(S, y, 0.0), "positive sigma"),
     (lambda: multipole.sheet_log_density(S, y[:, :1], 1.0), r"shape \(B, 2\)"),
     (lambda: multipole.moments(Charges(y, q=0.0)), "total charge"),
@@ -63,7 +89,12 @@ CASES = [
     (lambda: Potential.fitted(torch.randn(50, 400)), "PotentialRatio has no such limit"),
     (lambda: Potential((2,)).loss(lambda x, s: x, y), "scalar network"),
     (lambda: PotentialRatio((2,), contrast=0.0, denoise=0.0, follow=0.0), "not all 0"),
-    (lambda: PotentialRatio((2,), P_mean=400.0, P_std=0.1).loss(lambda x, s: x[:, 0], y.double()), "finite weights"),
+    (
+        lambda: PotentialRatio((2,), P_mean=400.0, P_std=0.1).loss(
+            lambda x, s: x[:, 0], y.double()
+        ),
+        "finite weights",
+    ),
     (lambda: Potential((2,)).loss(lambda x, s: x[:, 0].detach(), y), "differentiated"),
     (lambda: anomaly_score(PotentialRatio((2,)), lambda x, s: s, y, -1.0), "positive height"),
     (lambda: composed(PotentialRatio((2,))), "at least one part"),
@@ -91,7 +122,10 @@ CASES = [
     (lambda: VPFB((2,), t_min=1.0), "t_min in"),
     (lambda: VPFB((2,), cosine=-1.0), "weights ≥ 0"),
     (lambda: log_time(VAPO(), 0.0), r"t in \(0, 1\]"),
-    (lambda: VAPO().loss(torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU()), y), "twice differentiable"),
+    (
+        lambda: VAPO().loss(torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU()), y),
+        "twice differentiable",
+    ),
     (lambda: VAPO().loss(lambda x, s: x, y), "scalar network"),
     (lambda: VAPO(autonomous=True).ideal(y), "depends on time"),
     (lambda: EnergyNet((2,), "tree"), "a trunk out of"),
@@ -100,7 +134,10 @@ CASES = [
     (lambda: data.load_images("digits:12"), "images out of"),
     (lambda: data.coloured(torch.zeros(2, 3, 4, 4)), "grey images"),
     (lambda: data.read_points("nowhere", (2,)), "a folder of images"),
-    (lambda: metrics.train_classifier(torch.zeros(4, 1, 8, 8), torch.zeros(3).long()), "one label per image"),
+    (
+        lambda: metrics.train_classifier(torch.zeros(4, 1, 8, 8), torch.zeros(3).long()),
+        "one label per image",
+    ),
     # latent spaces
     (lambda: VAE((1, 9, 9)), "multiples of 4"),
     (lambda: VAE((1, 8, 8), 0), "positive latent"),
@@ -151,7 +188,10 @@ CASES = [
     (lambda: data.mnist("/nonexistent", download=False), "needed MNIST"),
     (lambda: metrics.energy_distance(y, torch.zeros(3, 5)), r"shape \(B, 2\)"),
     (lambda: metrics.sliced_w2(nan, y), "finite x"),
-    (lambda: metrics.image_scores(torch.zeros(10, 1, 8, 8), torch.zeros(10, 1, 8, 8), "digits"), "2,048"),
+    (
+        lambda: metrics.image_scores(torch.zeros(10, 1, 8, 8), torch.zeros(10, 1, 8, 8), "digits"),
+        "2,048",
+    ),
     (lambda: metrics.PixelSet(torch.full((3, 1, 8, 8), 2.0)), r"pixels in \[0, 1\]"),
     (lambda: core.generator(-1), "seed"),
     (lambda: core.slope(y, y[:, 0], floor=2), "between 0 and 1"),
@@ -159,7 +199,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("call, word", CASES, ids=[f"{i}-{w[:24]}" for i, (_, w) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    "call, word", CASES, ids=[f"{i}-{w[:24]}" for i, (_, w) in enumerate(CASES)]
+)
 def test_refused_with_a_sentence(call, word):
     with pytest.raises((ValueError, TypeError)) as e:
         call()

@@ -1,4 +1,5 @@
 """Rules of the house that a reader can rely on: small modules, no pickles, no hidden randomness, names that say nothing of places."""
+
 import ast
 import re
 from pathlib import Path
@@ -6,7 +7,11 @@ from pathlib import Path
 import pytest
 
 root = Path(__file__).parent.parent
-modules = sorted(p for p in (root / "potential_flow").rglob("*.py") if p.name not in ("__init__.py", "_modidx.py"))
+modules = sorted(
+    p
+    for p in (root / "potential_flow").rglob("*.py")
+    if p.name not in ("__init__.py", "_modidx.py")
+)
 
 
 @pytest.mark.parametrize("path", modules, ids=lambda p: p.name)
@@ -14,7 +19,9 @@ def test_module(path):
     text = path.read_text(encoding="utf-8")
     code = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
     assert len(code) <= 250, f"{len(code)} lines"
-    assert not re.search(r"torch\.(load|save)\(|pickle|np\.random|torch\.manual_seed\((?!seed\))", text)
+    assert not re.search(
+        r"torch\.(load|save)\(|pickle|np\.random|torch\.manual_seed\((?!seed\))", text
+    )
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             parent_is_public = isinstance(node, ast.ClassDef) or node.col_offset == 0

@@ -12,155 +12,199 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from ..charges import Charges
+from ..physics.charges import Charges
 from ..core import as_points, bcast, flat, need, slope, sqnorm
-from ..fields import coulomb, normalised, superpose
-from ..kernels import StudentKernel, ideal_denoiser, sample_noise
-from ..method import Method
-from ..multipole import isotropic_sheet, sheet_log_density, shrinkage
+from ..physics.fields import coulomb, normalised, superpose
+from ..physics.kernels import StudentKernel, ideal_denoiser, sample_noise
+from ..engine.method import Method
+from ..physics.multipole import isotropic_sheet, sheet_log_density, shrinkage
 from ..nets.heads import Denoiser, FieldNet
 
 # %% ../../nbs/methods/01_pfgm.ipynb #19a93289
 @dataclass(frozen=True)
 class PFGM(Method):
     "PFGM with the posterior mean as its network, net(x, z) -> x̂ (arXiv 2209.11178)."
-    shape:tuple = (2,)      # shape of a data point
-    z_min:float = 1e-3      # height of the last node, in units of the data
-    z_max:float = 20.       # height of the prior's plane
-    sigma_data:float = 1.   # standard deviation of the data
-    width:float = 1.        # standard deviation of the sheet that lines start from; 0: a point charge, as published
-    P_mean:float = -1.      # mean of ln z in training
-    P_std:float = 1.2       # its standard deviation
-    low:float = -math.inf   # box of the data: the posterior mean is clamped to it
-    high:float = math.inf
+
+    shape: tuple = (2,)  # shape of a data point
+    z_min: float = 1e-3  # height of the last node, in units of the data
+    z_max: float = 20.0  # height of the prior's plane
+    sigma_data: float = 1.0  # standard deviation of the data
+    width: float = 1.0  # standard deviation of the sheet that lines start from; 0: a point charge, as published
+    P_mean: float = -1.0  # mean of ln z in training
+    P_std: float = 1.2  # its standard deviation
+    low: float = -math.inf  # box of the data: the posterior mean is clamped to it
+    high: float = math.inf
 
     def __post_init__(self):
-        object.__setattr__(self, 'shape', tuple(self.shape))
-        need(len(self.shape) > 0 and all(isinstance(n, int) and n > 0 for n in self.shape), "a shape of positive integers", self.shape)
+        object.__setattr__(self, "shape", tuple(self.shape))
+        need(
+            len(self.shape) > 0 and all(isinstance(n, int) and n > 0 for n in self.shape),
+            "a shape of positive integers",
+            self.shape,
+        )
         need(0 < self.z_min < self.z_max < math.inf, "0 < z_min < z_max", (self.z_min, self.z_max))
-        need(self.sigma_data > 0 and self.width >= 0, "sigma_data > 0 and width ≥ 0", (self.sigma_data, self.width))
+        need(
+            self.sigma_data > 0 and self.width >= 0,
+            "sigma_data > 0 and width ≥ 0",
+            (self.sigma_data, self.width),
+        )
         need(self.P_std > 0, "a positive P_std", self.P_std)
         need(self.low < self.high, "low < high", (self.low, self.high))
 
     @property
-    def kernel(self): return StudentKernel(self.N, 1.)
+    def kernel(self):
+        return StudentKernel(self.N, 1.0)
+
     @property
-    def s_range(self): return self.z_min, self.z_max
+    def s_range(self):
+        return self.z_min, self.z_max
+
     def draw_s(self, n, gen, device):
         "Heights of the training points, log-normal, (n,), float64."
-        return (self.P_mean + self.P_std * torch.randn(n, generator=gen, dtype=torch.float64, device=device)).exp()
+        return (
+            self.P_mean
+            + self.P_std * torch.randn(n, generator=gen, dtype=torch.float64, device=device)
+        ).exp()
 
 # %% ../../nbs/methods/01_pfgm.ipynb #909d6b60
 @torch.no_grad()
-def noisy(method:PFGM, y:Tensor, gen=None):
+def noisy(method: PFGM, y: Tensor, gen=None):
     "Training points of a posterior-mean method: states x (B, *shape), coordinates s (B,), loss weights (B,)."
     s = method.draw_s(len(y), gen, y.device)
     x = (y.double() + sample_noise(method.kernel, method.shape, s, gen)).to(y.dtype)
     c = shrinkage(sqnorm(x), s, method.N, method.sigma_data, method.kernel.D)
     return x, s.to(y.dtype), 1 / (method.sigma_data**2 * (1 - c).clamp_min(1e-12))
 
+
 @patch
-def loss(self:PFGM, net, y:Tensor, gen:torch.Generator=None) -> Tensor:
+def loss(self: PFGM, net, y: Tensor, gen: torch.Generator = None) -> Tensor:
     "Weighted squared error of the posterior mean per coordinate, (B,) (derivation above)."
-    as_points(y, 'y', self.shape)
+    as_points(y, "y", self.shape)
     x, s, w = noisy(self, y, gen)
     return w.to(y.dtype) * flat(net(x, s) - y).square().mean(1)
 
 # %% ../../nbs/methods/01_pfgm.ipynb #e026ede0
 @patch
-def prior(self:PFGM, n:int, gen:torch.Generator=None, device='cpu') -> Tensor:
+def prior(self: PFGM, n: int, gen: torch.Generator = None, device="cpu") -> Tensor:
     "The sheet plus the noise of the last plane: its exact flux, (n, *shape), float64."
-    x = sample_noise(self.kernel, self.shape, torch.full((n,), self.s_range[1], dtype=torch.float64, device=device), gen)
-    if self.width == 0: return x
+    x = sample_noise(
+        self.kernel,
+        self.shape,
+        torch.full((n,), self.s_range[1], dtype=torch.float64, device=device),
+        gen,
+    )
+    if self.width == 0:
+        return x
     return x + self.width * torch.randn(x.shape, generator=gen, dtype=torch.float64, device=device)
 
-@patch
-def log_prior(self:PFGM, x:Tensor) -> Tensor:
-    "ln of the flux density of the sheet through the plane of the prior, (B,)."
-    return sheet_log_density(isotropic_sheet(self.shape, self.width, device=x.device), x.double(), self.s_range[1], self.kernel.D)
 
 @patch
-def times(self:PFGM, n:int) -> Tensor:
+def log_prior(self: PFGM, x: Tensor) -> Tensor:
+    "ln of the flux density of the sheet through the plane of the prior, (B,)."
+    return sheet_log_density(
+        isotropic_sheet(self.shape, self.width, device=x.device),
+        x.double(),
+        self.s_range[1],
+        self.kernel.D,
+    )
+
+
+@patch
+def times(self: PFGM, n: int) -> Tensor:
     "A geometric grid of heights, from the prior's plane to the data's."
-    return torch.logspace(math.log10(self.z_max), math.log10(self.z_min), n + 1, dtype=torch.float64)
+    return torch.logspace(
+        math.log10(self.z_max), math.log10(self.z_min), n + 1, dtype=torch.float64
+    )
 
 # %% ../../nbs/methods/01_pfgm.ipynb #5f0577cb
 @patch
-def velocity(self:PFGM, net, x:Tensor, s:Tensor) -> Tensor:
+def velocity(self: PFGM, net, x: Tensor, s: Tensor) -> Tensor:
     "dx/dz = (x − x̂)/z with x̂ clamped to the data's box."
     return (x - net(x, s).clamp(self.low, self.high)) / bcast(s, x)
 
+
 @patch
-def land(self:PFGM, f, x:Tensor, s:Tensor) -> Tensor:
+def land(self: PFGM, f, x: Tensor, s: Tensor) -> Tensor:
     "The last Euler step, onto the plate: the posterior mean itself."
     return x - s * f(x, s)
 
-@patch
-def ideal(self:PFGM, y:Tensor):
-    "The posterior mean of the data themselves: the exact field of all charges."
-    return ideal_denoiser(self.kernel, as_points(y, 'y', self.shape))
 
 @patch
-def network(self:PFGM, **kwargs):
+def ideal(self: PFGM, y: Tensor):
+    "The posterior mean of the data themselves: the exact field of all charges."
+    return ideal_denoiser(self.kernel, as_points(y, "y", self.shape))
+
+
+@patch
+def network(self: PFGM, **kwargs):
     "A `Denoiser` for this kernel; width, depth, residual, dropout of its trunk."
     return Denoiser(self.shape, self.kernel.D, self.sigma_data, **kwargs)
 
 # %% ../../nbs/methods/01_pfgm.ipynb #b2764f8b
 def calc_M(
-    y:Tensor,         # data, (M, *shape)
-    sigma:float=.01,  # smallest noise
-    tau:float=.03,    # growth per step
+    y: Tensor,  # data, (M, *shape)
+    sigma: float = 0.01,  # smallest noise
+    tau: float = 0.03,  # growth per step
 ) -> int:
     "Number of growth steps of the perturbation (arXiv 2209.11178, appendix): ⌊¾ ln(|y|²/(2 √N σ²)) / ln(1+τ)⌋ + 1."
     need(sigma > 0 and tau > 0, "positive sigma and tau", (sigma, tau))
-    ratio = float(sqnorm(as_points(y, 'y')).mean()) / (2 * math.sqrt(y[0].numel()) * sigma**2)
+    ratio = float(sqnorm(as_points(y, "y")).mean()) / (2 * math.sqrt(y[0].numel()) * sigma**2)
     need(ratio > 1, "data wider than the smallest noise sigma", sigma)
-    return math.floor(.75 * math.log(ratio) / math.log1p(tau)) + 1
+    return math.floor(0.75 * math.log(ratio) / math.log1p(tau)) + 1
 
-def calc_z_max(M:int, sigma:float=.01, tau:float=.03) -> float:
+
+def calc_z_max(M: int, sigma: float = 0.01, tau: float = 0.03) -> float:
     "Mean height of the last perturbation, √(2/π) σ (1+τ)^M."
-    return math.sqrt(2 / math.pi) * sigma * (1 + tau)**M
+    return math.sqrt(2 / math.pi) * sigma * (1 + tau) ** M
 
-def calc_upper_norm(M:int, N:int, sigma:float=.01, tau:float=.03) -> float:
+
+def calc_upper_norm(M: int, N: int, sigma: float = 0.01, tau: float = 0.03) -> float:
     "Radius of the last perturbation, √N σ (1+τ)^M: where the published sampler clips its prior."
-    return math.sqrt(N) * sigma * (1 + tau)**M
+    return math.sqrt(N) * sigma * (1 + tau) ** M
 
 # %% ../../nbs/methods/01_pfgm.ipynb #dd193fd8
 @dataclass(frozen=True)
 class PFGMField(PFGM):
     "PFGM as published, with the normalised field as its network, net(x, z) -> (v_x, v_z) (arXiv 2209.11178)."
-    width:float = 0.      # lines start from a point charge
-    gamma:float = 5.      # γ of the normalisation, in units of the data
-    sigma:float = .01     # smallest noise
-    tau:float = .03       # growth per step
-    M:int = 291           # number of steps
-    restrict:float = .005 # below this |ε_z| σ, m is drawn from [0, 0.7 M]
-    points:int = 0        # perturb only this many points of each batch; 0: all
-    z_sub:float = 1.      # below this height v_z is computed from v_x
+
+    width: float = 0.0  # lines start from a point charge
+    gamma: float = 5.0  # γ of the normalisation, in units of the data
+    sigma: float = 0.01  # smallest noise
+    tau: float = 0.03  # growth per step
+    M: int = 291  # number of steps
+    restrict: float = 0.005  # below this |ε_z| σ, m is drawn from [0, 0.7 M]
+    points: int = 0  # perturb only this many points of each batch; 0: all
+    z_sub: float = 1.0  # below this height v_z is computed from v_x
 
     def __post_init__(self):
         super().__post_init__()
-        need(min(self.gamma, self.sigma, self.tau) > 0 and self.M >= 1, "positive gamma, sigma, tau and M", (self.gamma, self.sigma, self.tau, self.M))
+        need(
+            min(self.gamma, self.sigma, self.tau) > 0 and self.M >= 1,
+            "positive gamma, sigma, tau and M",
+            (self.gamma, self.sigma, self.tau, self.M),
+        )
 
 # %% ../../nbs/methods/01_pfgm.ipynb #8ffc216a
 @patch
 @torch.no_grad()
-def perturb(self:PFGMField, y:Tensor, gen=None):
+def perturb(self: PFGMField, y: Tensor, gen=None):
     "Perturbed data: x (B, *shape) and z (B,) (arXiv 2209.11178, section 3.3)."
     B, kw = len(y), dict(generator=gen, dtype=torch.float64, device=y.device)
     ez, e = torch.randn(B, **kw).abs() * self.sigma, torch.randn(B, self.N, **kw)
-    top = torch.where(ez < self.restrict, .7, 1.) * self.M
-    grow = (1 + self.tau)**(top * torch.rand(B, **kw))
-    ex = torch.randn(B, self.N, **kw); R = self.sigma * ex.norm(dim=1) * grow
+    top = torch.where(ez < self.restrict, 0.7, 1.0) * self.M
+    grow = (1 + self.tau) ** (top * torch.rand(B, **kw))
+    ex = torch.randn(B, self.N, **kw)
+    R = self.sigma * ex.norm(dim=1) * grow
     x = y.double() + (e / e.norm(dim=1, keepdim=True) * R[:, None]).view_as(y)
     return x.to(y.dtype), (ez * grow).clamp_min(1e-12).to(y.dtype)
 
 # %% ../../nbs/methods/01_pfgm.ipynb #d6eb6de9
 def normalised_field(
-    x:Tensor, z:Tensor, # points (B, *shape) and heights (B,)
-    charges:Charges,    # positive charges
-    gamma:float,        # γ
-):                      # v_x (B, *shape), v_z (B,)
+    x: Tensor,
+    z: Tensor,  # points (B, *shape) and heights (B,)
+    charges: Charges,  # positive charges
+    gamma: float,  # γ
+):  # v_x (B, *shape), v_z (B,)
     "v = −√N d/(|d|+γ), d = x̃ − ȳ the weight-normalised field (arXiv 2209.11178, eq. 6)."
     s = superpose(x, z, charges, coulomb((charges.N + 1) / 2))
     vx, vz = normalised(s.dx / s.total[:, None], s.dz / s.total, gamma)
@@ -168,31 +212,35 @@ def normalised_field(
 
 # %% ../../nbs/methods/01_pfgm.ipynb #89b4172e
 @patch
-def loss(self:PFGMField, net, y:Tensor, gen:torch.Generator=None, charges:Charges=None) -> Tensor:
+def loss(
+    self: PFGMField, net, y: Tensor, gen: torch.Generator = None, charges: Charges = None
+) -> Tensor:
     "Squared error of the normalised field per component, (B,) or (points,); `charges` None: those of the batch."
-    as_points(y, 'y', self.shape)
-    x, z = self.perturb(y[:self.points] if self.points else y, gen)
+    as_points(y, "y", self.shape)
+    x, z = self.perturb(y[: self.points] if self.points else y, gen)
     vx, vz = normalised_field(x, z, Charges(y) if charges is None else charges, self.gamma)
     px, pz = net(x, z)
     return (flat(px - vx).square().sum(1) + (pz - vz).square()) / (self.N + 1)
 
-@patch
-def ideal(self:PFGMField, y:Tensor):
-    "The normalised field of the data themselves."
-    charges = Charges(as_points(y, 'y', self.shape))
-    return lambda x, z: normalised_field(x, z, charges, self.gamma)
 
 @patch
-def network(self:PFGMField, **kwargs):
+def ideal(self: PFGMField, y: Tensor):
+    "The normalised field of the data themselves."
+    charges = Charges(as_points(y, "y", self.shape))
+    return lambda x, z: normalised_field(x, z, charges, self.gamma)
+
+
+@patch
+def network(self: PFGMField, **kwargs):
     "A `FieldNet` with a pair head; trunk, R0, width, depth, w0."
-    return FieldNet(self.shape, 'pair', **kwargs)
+    return FieldNet(self.shape, "pair", **kwargs)
 
 # %% ../../nbs/methods/01_pfgm.ipynb #e115729d
 def substitute_vz(
-    vx:Tensor,   # lateral field, (B, *shape)
-    z:Tensor,    # heights, (B,)
-    gamma:float, # γ
-) -> Tensor:     # v_z, (B,)
+    vx: Tensor,  # lateral field, (B, *shape)
+    z: Tensor,  # heights, (B,)
+    gamma: float,  # γ
+) -> Tensor:  # v_z, (B,)
     "v_z from v_x by the definition of the normalised field (arXiv 2209.11178, the substitution near z = 0), guarded at |v_x| ≥ √N."
     N, z = flat(vx).shape[1], z.double()
     a = (sqnorm(vx) / N).sqrt().clamp(1e-9, 1 - 1e-3)
@@ -200,8 +248,9 @@ def substitute_vz(
     dx = (gamma / a + (gamma**2 + z.square() * k).sqrt()) / k
     return (-math.sqrt(N) * z * a / dx).to(vx.dtype)
 
+
 @patch
-def velocity(self:PFGMField, net, x:Tensor, s:Tensor) -> Tensor:
+def velocity(self: PFGMField, net, x: Tensor, s: Tensor) -> Tensor:
     "dx/dz = v_x/v_z with the guarded slope; v_z by substitution below `z_sub`."
     vx, vz = net(x, s)
     return slope(vx, torch.where(s < self.z_sub, substitute_vz(vx, s, self.gamma), vz), 1e-4)
