@@ -1,6 +1,8 @@
-"""Check the documentation without Quarto: every page is processed by nbdev, read by Pandoc, and its links, images and formulas are checked.
+"""Check the documentation without Quarto: nbdev processes every page, Pandoc reads it.
 
-Needs the package pypandoc_binary; formulas are checked by KaTeX where node and the npm package katex are at hand (KATEX=folder).
+Links, headings and formulas are checked, and what a reader sees: no member without words of its
+own, no output line wider than the page. Needs pypandoc_binary; formulas are checked by KaTeX
+where KATEX names a folder with node_modules/katex.
 """
 
 import json
@@ -14,28 +16,58 @@ import nbformat
 import pypandoc
 
 root = Path(__file__).resolve().parent.parent
-FORMAT = "ipynb-gfm_auto_identifiers+auto_identifiers+fenced_divs+bracketed_spans+tex_math_dollars+footnotes+implicit_figures+link_attributes"
+EXTENSIONS = (
+    "auto_identifiers",
+    "fenced_divs",
+    "bracketed_spans",
+    "tex_math_dollars",
+    "footnotes",
+    "implicit_figures",
+    "link_attributes",
+)
+FORMAT = "+".join(["ipynb-gfm_auto_identifiers", *EXTENSIONS])
+COLUMNS = 90  # of a printed output line
+UNDOCUMENTED = "Call self as a function"
+
+# reads [[page, display?, formula], ...] and prints what KaTeX refuses
+KATEX = """
+const katex = require('katex');
+let text = '';
+process.stdin.on('data', part => text += part);
+process.stdin.on('end', () => {
+  const refused = [];
+  for (const [page, displayMode, formula] of JSON.parse(text)) {
+    try {
+      katex.renderToString(formula, {displayMode, throwOnError: true, strict: 'error'});
+    } catch (error) {
+      refused.push(page + ': ' + error.message);
+    }
+  }
+  console.log(JSON.stringify(refused));
+});
+"""
 
 
 def page_name(path):
     "Where Quarto puts a notebook: the leading number dropped, lower case."
-    return (
-        path.with_name(re.sub(r"^[0-9]+[a-z]?_", "", path.name))
-        .with_suffix(".html")
-        .as_posix()
-        .lower()
-    )
+    name = re.sub(r"^[0-9]+[a-z]?_", "", path.name)
+    return path.with_name(name).with_suffix(".html").as_posix().lower()
 
 
-def tree(path):
+def notebooks(folder):
+    "The notebooks below a folder."
+    found = sorted(folder.rglob("*.ipynb"))
+    return [path for path in found if ".ipynb_checkpoints" not in path.parts]
+
+
+def tree(notebook):
     "Pandoc's tree of a processed notebook."
-    nb = nbformat.read(path, 4)
-    for cell in nb.cells:
+    for cell in notebook.cells:
         cell.pop("has_sd", None)
         for out in cell.get("outputs", []):
             if out.get("output_type") == "execute_result" and out.get("execution_count") is None:
                 out["execution_count"] = 1
-    return json.loads(pypandoc.convert_text(nbformat.writes(nb), "json", format=FORMAT))
+    return json.loads(pypandoc.convert_text(nbformat.writes(notebook), "json", format=FORMAT))
 
 
 def walk(node):
@@ -43,11 +75,77 @@ def walk(node):
     if isinstance(node, dict):
         if "t" in node:
             yield node["t"], node.get("c")
-        for v in node.values():
-            yield from walk(v)
+        for child in node.values():
+            yield from walk(child)
     elif isinstance(node, list):
-        for v in node:
-            yield from walk(v)
+        for child in node:
+            yield from walk(child)
+
+
+def texts(out):
+    "What an output shows as text; pages in HTML or Markdown wrap by themselves."
+    data = out.get("data", {})
+    if out["output_type"] == "stream":
+        yield out["text"]
+    elif not {"text/html", "text/markdown", "image/png", "image/svg+xml"} & set(data):
+        yield data.get("text/plain", "")
+
+
+def as_seen(page, notebook):
+    "Members without words of their own, and output lines wider than the page."
+    for cell in notebook.cells:
+        outs = cell.get("outputs", [])
+        if UNDOCUMENTED in cell.source or any(UNDOCUMENTED in json.dumps(out) for out in outs):
+            yield f"{page}: {UNDOCUMENTED!r}: {cell.source[:60]!r}"
+        lines = [line for out in outs for text in texts(out) for line in text.splitlines()]
+        for line in lines:
+            if len(line) > COLUMNS:
+                yield f"{page}: an output line of {len(line)} columns: {line[:60]!r}"
+
+
+def in_sidebar(sources):
+    "Pages of the sidebar that do not exist, and notebooks that it leaves out."
+    listed = set(re.findall(r"[\w/]+\.ipynb", (root / "_quarto.yml").read_text()))
+    present = {path.relative_to(root / "nbs").as_posix() for path in sources}
+    yield from (f"_quarto.yml: {name} does not exist" for name in sorted(listed - present))
+    yield from (f"_quarto.yml: {name} is missing" for name in sorted(present - listed))
+
+
+def links(page, page_tree, headings):
+    "Links that lead nowhere."
+    for kind, content in walk(page_tree):
+        # images of processed notebooks are outputs, embedded in the page
+        if kind != "Link":
+            continue
+        url, _, anchor = content[2][0].partition("#")
+        if re.match(r"https?:|mailto:|attachment:", url):
+            continue
+        target = Path(os.path.normpath(page.parent / url)) if url else page
+        name = page_name(target) if target.suffix in (".ipynb", ".html") else None
+        if name not in headings:
+            yield f"{page}: broken link to {content[2][0]}"
+        elif anchor and anchor not in headings[name]:
+            yield f"{page}: no heading #{anchor} in {name}"
+
+
+def formulas(page, page_tree):
+    "Every formula of a page: page, displayed?, TeX."
+    for kind, content in walk(page_tree):
+        if kind == "Math":
+            yield str(page), content[0]["t"] == "DisplayMath", content[1]
+
+
+def refused(found):
+    "Formulas that KaTeX refuses; none are checked where it is not installed."
+    folder = os.environ.get("KATEX", "")
+    if not folder:
+        print("formulas not checked: set KATEX to a folder with node_modules/katex")
+        return []
+    command, text = ["node", "-e", KATEX], json.dumps(found)
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, cwd=folder, check=True
+    )
+    return json.loads(done.stdout)
 
 
 def main():
@@ -56,61 +154,25 @@ def main():
 
     refresh_quarto_yml()
     proc_nbs(force=True, n_workers=2)
-    proc, bad, formulas = root / "_proc", [], []
-    files = [p for p in sorted(proc.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
-    sources = [p for p in (root / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
+    proc = root / "_proc"
+    files, sources = notebooks(proc), notebooks(root / "nbs")
+    bad = list(in_sidebar(sources))
     if len(files) < len(sources):
         bad.append(f"{len(files)} pages of {len(sources)} notebooks")
-    trees = {p.relative_to(proc): tree(p) for p in files}
-    ids = {page_name(p): {c[1][0] for t, c in walk(v) if t == "Header"} for p, v in trees.items()}
-    sidebar = set(re.findall(r"[\w/]+\.ipynb", (root / "_quarto.yml").read_text()))
-    bad += [f"_quarto.yml: {s} does not exist" for s in sidebar if not (root / "nbs" / s).exists()]
-    bad += [
-        f"_quarto.yml: {p.relative_to(root / 'nbs')} is missing"
-        for p in sources
-        if p.relative_to(root / "nbs").as_posix() not in sidebar
-    ]
-    for page, t in trees.items():
-        for kind, c in walk(t):
-            if kind == "Math":
-                formulas.append((str(page), c[0]["t"] == "DisplayMath", c[1]))
-            if kind in ("Link", "Image"):
-                url, _, anchor = c[2][0].partition("#")
-                if re.match(r"https?:|mailto:|attachment:", url) or not url and kind == "Image":
-                    continue
-                if kind == "Image":
-                    continue  # images of processed notebooks are outputs, embedded in the page
-                target = Path(os.path.normpath(page.parent / url)) if url else page
-                name = page_name(target) if target.suffix in (".ipynb", ".html") else None
-                if name is None or name not in ids:
-                    bad.append(f"{page}: broken link to {c[2][0]}")
-                elif anchor and anchor not in ids[name]:
-                    bad.append(f"{page}: no heading #{anchor} in {name}")
-    bad += katex(formulas)
-    print(f"{len(files)} pages, {len(formulas)} formulas, {len(bad)} problems")
+    trees, headings, found = {}, {}, []
+    for file in files:
+        page, notebook = file.relative_to(proc), nbformat.read(file, 4)
+        bad += as_seen(page, notebook)
+        trees[page] = tree(notebook)
+        anchors = {content[1][0] for kind, content in walk(trees[page]) if kind == "Header"}
+        headings[page_name(page)] = anchors
+    for page, page_tree in trees.items():
+        bad += links(page, page_tree, headings)
+        found += formulas(page, page_tree)
+    bad += refused(found)
     print("\n".join(bad))
+    print(f"{len(files)} pages, {len(found)} formulas, {len(bad)} problems")
     return 1 if bad else 0
-
-
-def katex(formulas):
-    "Formulas that KaTeX refuses; none are checked where it is not installed."
-    folder = os.environ.get("KATEX", "")
-    if not folder:
-        print("formulas not checked: set KATEX to a folder with node_modules/katex")
-        return []
-    code = (
-        "const k=require('katex');let s='';process.stdin.on('data',d=>s+=d).on('end',()=>{const r=[];for(const [p,d,f] of JSON.parse(s))"
-        "try{k.renderToString(f,{displayMode:d,throwOnError:true,strict:'error'})}catch(e){r.push(p+': '+e.message)}console.log(JSON.stringify(r))})"
-    )
-    out = subprocess.run(
-        ["node", "-e", code],
-        input=json.dumps(formulas),
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=True,
-    )
-    return json.loads(out.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Every public entry says what was needed and what came. A case is a call and a word of the sentence it must end with."""
+"""Every public entry says what was needed and what came.
+
+A case is a call and a word of the sentence it must end with.
+"""
 
 import math
 import re
@@ -7,36 +10,31 @@ import pytest
 import torch
 
 from potential_flow import core
-from potential_flow.tools import data
-from potential_flow.physics import fields
-from potential_flow.physics import kernels
-from potential_flow.tools import metrics
-from potential_flow.physics import multipole
-from potential_flow.engine import solvers
-from potential_flow.engine import training
-from potential_flow.physics.charges import Charges, chunks, join
+from potential_flow.engine import solvers, training
+from potential_flow.engine.checkpoint import load_run
+from potential_flow.engine.config import build_net
 from potential_flow.engine.method import find_method, from_config
-from potential_flow.methods.efm import EFM, capacitor, translate
-from potential_flow.methods.pfgm import PFGM, PFGMField, calc_M
-from potential_flow.nets.latent import VAE, Evidence, codes, standardise
+from potential_flow.methods.efm import EFM, EFMDirection, EFMPublished, capacitor, translate
+from potential_flow.methods.pfgm import PFGM
+from potential_flow.methods.pfgm_field import PFGMField, calc_growths
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.methods.potential import Potential
 from potential_flow.methods.ratio import PotentialRatio, anomaly_score, composed
-from potential_flow.methods.vapo import VAPO, VPFB, log_time
-from potential_flow.nets.heads import (
-    Denoiser,
-    EnergyNet,
-    FieldNet,
-    PlateNet,
-    SheetFarField,
-    build_net,
-)
-from potential_flow.nets.trunks import mlp, siren
+from potential_flow.methods.vapo import VAPO, log_time
+from potential_flow.methods.vpfb import VPFB, VPFBPublished
+from potential_flow.nets.heads import EnergyNet, FieldNet, PlateNet, ScalarNet
+from potential_flow.nets.latent import VAE, Evidence, codes, standardise
+from potential_flow.nets.precondition import Denoiser, SheetFarField
+from potential_flow.nets.trunks import MLP, SIREN, ResidualMLP
+from potential_flow.physics import fields, kernels, multipole, sheet
+from potential_flow.physics.charges import Charges, _chunks, join
+from potential_flow.tools import data, metrics, plots
 
 y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
 nan, inf = torch.full((3, 2), math.nan), math.inf
-K, C, S, M = kernels.StudentKernel(2), Charges(y), multipole.isotropic_sheet((2,)), PFGMpp((2,))
+K, C, S, M = kernels.StudentKernel(2), Charges(y), sheet.isotropic_sheet((2,)), PFGMpp((2,))
 ideal = M.ideal(y)
+PFGM_PATH = "potential_flow.methods.pfgm:PFGM"
 
 CASES = [
     # exact physics
@@ -47,7 +45,7 @@ CASES = [
     (lambda: Charges(y, z=inf), "finite z"),
     (lambda: Charges([[1.0]]), "torch tensor"),
     (lambda: join(C, Charges(torch.zeros(3, 5))), "one shape"),
-    (lambda: list(chunks(C, 0)), "per chunk"),
+    (lambda: list(_chunks(C, 0)), "per chunk"),
     (lambda: fields.field(torch.zeros(4, 3), 1.0, C), r"shape \(B, 2\)"),
     (lambda: fields.field(nan, 1.0, C), "finite x"),
     (lambda: fields.field(y, torch.ones(7), C), r"shape \(30,\)"),
@@ -57,20 +55,18 @@ CASES = [
         lambda: fields.posterior_mean(y, 1.0, Charges(y, q=-1.0), fields.coulomb(1.5)),
         "positive charges",
     ),
-    (lambda: multipole.fit_sheet(y[:1]), "two points"),
-    (lambda: multipole.isotropic_sheet((2,), -1), "standard deviation"),
+    (lambda: sheet.fit_sheet(y[:1]), "two points"),
+    (lambda: sheet.isotropic_sheet((2,), -1), "standard deviation"),
     (
-        lambda: multipole.GaussianSheet(torch.zeros(2), torch.tensor([-1.0])),
+        lambda: sheet.GaussianSheet(torch.zeros(2), torch.tensor([-1.0])),
         "non-negative eigenvalues",
     ),
     (
-        lambda: multipole.sheet_log_potential(
-            multipole.isotropic_sheet((1,)), torch.zeros(1, 1), 1.0
-        ),
+        lambda: sheet.sheet_log_potential(sheet.isotropic_sheet((1,)), torch.zeros(1, 1), 1.0),
         "N ≥ 2",
     ),
-    (lambda: multipole.sheet_log_density(S, y, 0.0), "positive sigma"),
-    (lambda: multipole.sheet_log_density(S, y[:, :1], 1.0), r"shape \(B, 2\)"),
+    (lambda: sheet.sheet_log_density(S, y, 0.0), "positive sigma"),
+    (lambda: sheet.sheet_log_density(S, y[:, :1], 1.0), r"shape \(B, 2\)"),
     (lambda: multipole.moments(Charges(y, q=0.0)), "total charge"),
     (lambda: kernels.StudentKernel(0), "positive integer"),
     (lambda: kernels.StudentKernel(2, 0), r"D in \(0, inf\]"),
@@ -102,33 +98,36 @@ CASES = [
     (lambda: EFM((2,), L=0.0), "a distance L > 0"),
     (lambda: EFM((2,), L=0.1), "z_min < L/4"),
     (lambda: EFM((1,)), "at least two data coordinates"),
-    (lambda: EFM((2,), rule="hope"), "rule out of"),
-    (lambda: EFM((2,), target="guess"), "target out of"),
-    (lambda: EFM((2,), coupling="marriage"), "coupling out of"),
-    (lambda: EFM((2,), behind=1.0), r"behind in \[0, 1\)"),
-    (lambda: capacitor(EFM((2,), source="data"), y), "source data for"),
+    (lambda: EFM((2,), omega=-1.0), "omega ≥ 0"),
+    (lambda: EFM((2,), jitter=-1.0), "jitter ≥ 0"),
+    (lambda: EFM((2,), near_target=1.0), r"near_target in \(0, 1\)"),
+    (lambda: EFMPublished((2,), gamma=-1.0), "gamma ≥ 0"),
+    (lambda: EFMDirection((2,), charges=0), "charges ≥ 1"),
+    (lambda: EFMDirection((2,), noise=-1.0), "noise ≥ 0"),
+    (lambda: EFM((2,), radius=0.0), "a positive radius"),
+    (lambda: capacitor(EFM((2,), omega=0.0), y), "source data where omega = 0"),
     (lambda: capacitor(EFM((2,)), y, y), "none for a Gaussian"),
-    (lambda: capacitor(EFM((2,), source="data"), y, torch.randn(5, 3)), r"shape \(B, 2\)"),
-    (lambda: capacitor(EFM((2,), source="data"), y, y[:0]), "each plate"),
-    (lambda: EFM((2,), source="data").prior(3), "to `translate`"),
-    (lambda: EFM((2,)).lift(torch.zeros(3, 5)), r"shape \(B, 2\)"),
+    (lambda: capacitor(EFM((2,), omega=0.0), y, torch.randn(5, 3)), r"shape \(B, 2\)"),
+    (lambda: capacitor(EFM((2,), omega=0.0), y, y[:0]), "each plate"),
+    (lambda: EFM((2,), omega=0.0).prior(3), "to `translate`"),
+    (lambda: EFM((2,)).starts(torch.zeros(3, 5)), r"shape \(B, 2\)"),
     (lambda: translate(EFM((2,)), None, nan), "finite y"),
     (lambda: PlateNet((2,), 0.0), "positive L"),
     # variational potential flows
     (lambda: VAPO((2,), nu=0.0), "positive nu"),
     (lambda: VAPO((2,), omega=-1.0), "positive nu, omega"),
-    (lambda: VAPO((2,), form="strong"), "a form out of"),
+    (lambda: VAPO((2,), low=2.0, high=1.0), "low < high"),
     (lambda: VAPO((2,), lam_min=50.0), "lam_min below"),
     (lambda: VPFB((2,), t_min=1.0), "t_min in"),
-    (lambda: VPFB((2,), cosine=-1.0), "weights ≥ 0"),
+    (lambda: VPFBPublished((2,), cosine=-1.0), "weights ≥ 0"),
     (lambda: log_time(VAPO(), 0.0), r"t in \(0, 1\]"),
     (
         lambda: VAPO().loss(torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU()), y),
         "twice differentiable",
     ),
     (lambda: VAPO().loss(lambda x, s: x, y), "scalar network"),
-    (lambda: VAPO(autonomous=True).ideal(y), "depends on time"),
-    (lambda: EnergyNet((2,), "tree"), "a trunk out of"),
+    (lambda: VPFBPublished((2,)).loss(lambda x, s: x[:, 0], y[:1]), "at least two points"),
+    (lambda: EnergyNet((2,), "tree"), "module:Class"),
     # images and points by name and from files
     (lambda: data.load_images("cats"), "images out of"),
     (lambda: data.load_images("digits:12"), "images out of"),
@@ -145,19 +144,20 @@ CASES = [
     (lambda: codes(VAE((1, 8, 8), 4, 4), torch.zeros(2, 1, 8, 8), copies=0), "one copy"),
     (lambda: standardise(torch.ones(4, 2)), "codes that vary"),
     # networks
-    (lambda: mlp(2, 2, width=0), "positive sizes"),
-    (lambda: mlp(2, 2, dropout=1.5), "dropout"),
-    (lambda: siren(2, 2, w0=-1), "frequency"),
-    (lambda: FieldNet((2,), "spin"), "a head out of"),
-    (lambda: FieldNet((2,), trunk="tree"), "a trunk out of"),
+    (lambda: MLP(2, 2, width=0), "positive sizes"),
+    (lambda: ResidualMLP(2, 2, dropout=1.5), "dropout"),
+    (lambda: SIREN(2, 2, w0=-1), "frequency"),
+    (lambda: ScalarNet((2,), fade=-1.0), "fade"),
+    (lambda: FieldNet((2,), trunk="forest:Tree"), "an imported Module"),
     (lambda: FieldNet((2,))(torch.zeros(3, 4), torch.ones(3)), r"shape \(B, 2\)"),
     (lambda: Denoiser((2,), -3), r"D in \(0, inf\]"),
     (lambda: Denoiser((2,), sigma_data=0), "sigma_data"),
     (lambda: SheetFarField(Denoiser((2,)), S, -1), "positive radius"),
-    (lambda: build_net({"name": "GPT"}), "a network out of"),
+    (lambda: build_net({"name": "GPT"}), "class and the arguments"),
     # methods
     (lambda: find_method("gan"), "a method out of"),
-    (lambda: from_config({"name": "PFGM", "colour": 3}), "fields of PFGM"),
+    (lambda: from_config({"name": "PFGM"}), "the class and the arguments"),
+    (lambda: from_config({"class": PFGM_PATH, "arguments": {"colour": 3}}), "fields of PFGM"),
     (lambda: PFGM((0,)), "positive integers"),
     (lambda: PFGM((2,), z_min=0), "z_min < z_max"),
     (lambda: PFGM((2,), low=1, high=0), "low < high"),
@@ -165,7 +165,7 @@ CASES = [
     (lambda: PFGMpp((2,), D=0), r"D in \(0, inf\]"),
     (lambda: PFGMpp((2,), sigma_min=3, sigma_max=2), "sigma_min < sigma_max"),
     (lambda: PFGMpp((2,), sigma_max=inf), "sigma_min < sigma_max"),
-    (lambda: calc_M(torch.zeros(3, 2)), "wider than"),
+    (lambda: calc_growths(torch.zeros(3, 2)), "wider than"),
     (lambda: M.loss(ideal, torch.zeros(3, 5)), r"shape \(B, 2\)"),
     # solvers
     (lambda: solvers.sample(lambda x, s: x, y, torch.tensor([1.0, 2.0, 2.0])), "monotone"),
@@ -181,13 +181,18 @@ CASES = [
     (lambda: training.Recipe(batch=0), "positive steps"),
     (lambda: training.Recipe(ema=1), "ema decay"),
     (lambda: list(training.fit(training.Run(M, M.network(width=4)), nan)), "finite data"),
-    (lambda: training.load_run("/nonexistent"), "checkpoint.json"),
+    (lambda: load_run("/nonexistent"), "checkpoint.json"),
     (lambda: data.load_data("cats"), "a data set out of"),
     (lambda: data.load_data("moons", 0), "one point"),
     (lambda: data.gaussian_mixture(5, N=0), "positive N"),
     (lambda: data.mnist("/nonexistent", download=False), "needed MNIST"),
     (lambda: metrics.energy_distance(y, torch.zeros(3, 5)), r"shape \(B, 2\)"),
     (lambda: metrics.sliced_w2(nan, y), "finite x"),
+    (lambda: metrics.mmd2(y, nan), "finite y"),
+    (lambda: metrics.energy_distance(y[:0], y), "at least one point in x"),
+    (lambda: metrics.judge(nan, data.moons), "finite x"),
+    (lambda: plots.image_grid(torch.zeros(0, 1, 8, 8)), "images of shape"),
+    (lambda: plots.trajectories(torch.zeros(3, 2, 2), torch.zeros(2)), "as many nodes"),
     (
         lambda: metrics.image_scores(torch.zeros(10, 1, 8, 8), torch.zeros(10, 1, 8, 8), "digits"),
         "2,048",
@@ -199,13 +204,16 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "call, word", CASES, ids=[f"{i}-{w[:24]}" for i, (_, w) in enumerate(CASES)]
-)
+NAMES = [f"{i}-{word[:24]}" for i, (_, word) in enumerate(CASES)]
+
+
+@pytest.mark.parametrize("call, word", CASES, ids=NAMES)
 def test_refused_with_a_sentence(call, word):
-    with pytest.raises((ValueError, TypeError)) as e:
+    with pytest.raises((ValueError, TypeError)) as refused:
         call()
-    assert re.search(word, str(e.value)) and re.search("needed .*got", str(e.value), re.S)
+    sentence = str(refused.value)
+    assert re.search(word, sentence)
+    assert re.search("needed .*got", sentence, re.S)
 
 
 def test_there_are_at_least_forty():

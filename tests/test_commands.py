@@ -1,4 +1,4 @@
-"""The console commands as a shell sees them: exit codes, one-line errors, interruption, a full disk, and two processes."""
+"""The console commands as a shell sees them: exit codes, one-line errors, Ctrl-C, a full disk."""
 
 import inspect
 import json
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -16,192 +17,242 @@ import torch
 from fastcore.script import anno_parser
 from safetensors.torch import load_file
 
-from potential_flow.tools import cli
 from potential_flow.core import generator
-from potential_flow.tools.data import moons
+from potential_flow.engine.checkpoint import load_run, save_run
+from potential_flow.engine.training import Recipe, Run, fit
 from potential_flow.methods.pfgmpp import PFGMpp
-from potential_flow.engine.training import Recipe, Run, fit, load_run, save_run
+from potential_flow.nets.trunks import ResidualMLP
+from potential_flow.tools import cli
+from potential_flow.tools.data import moons
 
 BIN = Path(sys.executable).parent
+NAMES = ["pf_demo", "pf_train", "pf_sample", "pf_evaluate", "pf_translate"]
 SMALL = ["--data", "moons", "--n", "200", "--batch", "32", "--width", "16", "--depth", "2"]
+# none of these is needed before a picture is drawn, a file is read or a score is computed
+HEAVY = ["torchvision", "sklearn", "matplotlib", "torch_fidelity", "scipy", "PIL"]
 
 
-def command(name, *args, **kwargs):
-    return subprocess.run(
-        [BIN / name, *map(str, args)], capture_output=True, text=True, timeout=300, **kwargs
-    )
+def process(name, *args, **kwargs):
+    "A command in a process of its own."
+    words = [BIN / name, *map(str, args)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, **kwargs)
+
+
+def python(code):
+    "A piece of Python in a process of its own."
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def command(capsys, name, *args):
+    "A command as its console script calls it, in this process: exit code and error stream."
+    capsys.readouterr()
+    code = 0
+    try:
+        cli.script(getattr(cli, name))([str(arg) for arg in args])
+    except SystemExit as end:
+        code = end.code or 0
+    return code, capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
+    "A run of 30 steps, trained by the installed command."
     out = tmp_path_factory.mktemp("run")
-    r = command("pf_train", "--out", out, "--steps", 30, *SMALL)
-    assert r.returncode == 0, r.stderr
+    ended = process("pf_train", "--out", out, "--steps", 30, *SMALL)
+    assert ended.returncode == 0, ended.stderr
     return out
 
 
-def test_train_sample_evaluate(trained, tmp_path):
+def test_train_sample_evaluate(trained, tmp_path, capsys):
     assert json.loads((trained / "checkpoint.json").read_text())["step"] == 30
-    r = command("pf_sample", trained, "--out", tmp_path, "--n", 20)
-    assert r.returncode == 0 and load_file(tmp_path / "samples.safetensors")["samples"].shape == (
-        20,
-        2,
-    )
-    r = command("pf_evaluate", trained, "--n", 200, "--out", tmp_path)
-    assert (
-        r.returncode == 0
-        and json.loads((tmp_path / "metrics.json").read_text())["energy_floor"] > 0
-    )
+    assert command(capsys, "pf_sample", trained, "--out", tmp_path, "--n", 20)[0] == 0
+    assert load_file(tmp_path / "samples.safetensors")["samples"].shape == (20, 2)
+    assert command(capsys, "pf_evaluate", trained, "--n", 200, "--out", tmp_path)[0] == 0
+    scores = json.loads((tmp_path / "metrics.json").read_text())
+    assert scores["energy"] > scores["energy_floor"] > 0
+    assert (scores["samples"], scores["lost"]) == (200, 0)
 
 
-def test_two_processes_draw_the_same_samples(trained, tmp_path):
-    for out, batch in (("a", 2000), ("b", 2000), ("c", 7)):
-        assert (
-            command(
-                "pf_sample",
-                trained,
-                "--out",
-                tmp_path / out,
-                "--n",
-                40,
-                "--seed",
-                3,
-                "--batch",
-                batch,
-            ).returncode
-            == 0
-        )
-    a, b, c = (load_file(tmp_path / k / "samples.safetensors")["samples"] for k in "abc")
-    assert a.equal(b) and (a - c).abs().max() < 1e-4
+def test_two_processes_draw_the_same_samples(trained, tmp_path, capsys):
+    usual = (trained, "--n", 40, "--seed", 3)
+    for out in ("a", "b"):
+        assert process("pf_sample", *usual, "--out", tmp_path / out).returncode == 0
+    assert command(capsys, "pf_sample", *usual, "--out", tmp_path / "c", "--batch", 7)[0] == 0
+    files = [tmp_path / out / "samples.safetensors" for out in "abc"]
+    first, second, in_batches = (load_file(file)["samples"] for file in files)
+    assert first.equal(second)
+    assert (first - in_batches).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(
-    "name", ["pf_demo", "pf_train", "pf_sample", "pf_evaluate", "pf_translate"]
-)
-def test_help(name):
-    r = command(name, "--help")
-    assert r.returncode == 0 and "usage: " + name in r.stdout
+def test_console_scripts_are_installed():
+    installed = {entry.name: entry for entry in entry_points(group="console_scripts")}
+    for name in NAMES:
+        target = f"potential_flow.tools.cli:{name.removeprefix('pf_')}_command"
+        assert installed[name].value == target
+        assert callable(installed[name].load())
 
 
-@pytest.mark.parametrize(
-    "args, word",
-    [
-        (["pf_train", "--method", "gan"], "a method out of"),
-        (["pf_train", "--data", "cats"], "a data set out of"),
-        (["pf_train", "--steps", "0", "--data", "moons"], "positive steps"),
-        (["pf_train", "--lr", "-1", "--data", "moons"], "positive lr"),
-        (["pf_train", "--device", "abacus", "--data", "moons"], "a device"),
-        (
-            ["pf_train", "--data", "moons", "--opts", "sigma_min=9 sigma_max=1"],
-            "sigma_min < sigma_max",
-        ),
-        (["pf_train", "--data", "moons", "--opts", "colour=3"], "a name out of"),
-        (["pf_train", "--data", "mnist"], "needed MNIST"),
-        (["pf_train", "--resume"], "checkpoint.json"),
-        (["pf_sample", "nowhere"], "checkpoint.json"),
-        (["pf_evaluate", "nowhere"], "checkpoint.json"),
-        (["pf_translate", "nowhere", "x", "y"], "checkpoint.json"),
-        (["pf_train", "--source", "moons", "--data", "swiss_roll"], "two data sets"),
-        (
-            ["pf_train", "--method", "efm", "--data", "moons", "--source", "cats"],
-            "a data set out of",
-        ),
-        (["pf_train", "--steps", "many"], "invalid int value"),
-    ],
-)
-def test_mistakes_end_with_one_line_and_code_2(args, word, tmp_path):
-    r = command(args[0], *args[1:], cwd=tmp_path)
-    assert r.returncode == 2 and word in r.stderr and "Traceback" not in r.stderr
+@pytest.mark.parametrize("name", NAMES)
+def test_help(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.script(getattr(cli, name))(["--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0 and "usage: " + name in text
+    parameters = inspect.signature(getattr(cli, name)).parameters
+    for parameter in parameters:
+        assert parameter in text
+    # the parser explains the arguments, so that the description need not
+    assert "Arguments" not in text
+
+
+def test_heavy_packages_wait_until_they_are_used():
+    code = f"import sys, potential_flow.tools.cli; print([n for n in {HEAVY} if n in sys.modules])"
+    assert python(code).stdout.strip() == "[]"
+
+
+MISTAKES = [
+    (["pf_train", "--method", "gan"], "a method out of"),
+    (["pf_train", "--data", "cats"], "a data set out of"),
+    (["pf_train", "--steps", "0", "--data", "moons"], "positive steps"),
+    (["pf_train", "--lr", "-1", "--data", "moons"], "positive lr"),
+    (["pf_train", "--device", "abacus", "--data", "moons"], "a device"),
+    (["pf_train", "--data", "moons", "--opts", "sigma_min=9 sigma_max=1"], "sigma_min < sigma_max"),
+    (["pf_train", "--data", "moons", "--opts", "colour=3"], "a name out of"),
+    (["pf_train", "--data", "moons", "--recipe", "colour=3"], "a name out of"),
+    (["pf_train", "--data", "mnist"], "needed MNIST"),
+    (["pf_train", "--resume"], "checkpoint.json"),
+    (["pf_sample", "nowhere"], "checkpoint.json"),
+    (["pf_evaluate", "nowhere"], "checkpoint.json"),
+    (["pf_translate", "nowhere", "x", "y"], "checkpoint.json"),
+    (["pf_train", "--source", "moons", "--data", "swiss_roll"], "two data sets"),
+    (["pf_train", "--method", "efm", "--data", "moons", "--source", "cats"], "a data set out of"),
+    (["pf_train", "--steps", "many"], "invalid int value"),
+]
+
+
+@pytest.mark.parametrize("args, word", MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
+def test_mistakes_end_with_one_line_and_code_2(args, word, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, error = command(capsys, *args)
+    assert code == 2 and word in error
+    # argparse prints its usage above the error
+    assert error.startswith("usage: ") or error.count("\n") == 1
     assert not list(tmp_path.rglob("checkpoint.json")) and not list(tmp_path.rglob("*.part"))
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_mistake_in_a_process_of_its_own(tmp_path):
     (tmp_path / "file").write_text("")
-    r = command("pf_train", "--out", tmp_path / "file" / "x", "--data", "moons")
-    assert r.returncode == 2 and "can be written" in r.stderr
+    ended = process("pf_train", "--out", tmp_path / "file" / "x", "--data", "moons")
+    assert ended.returncode == 2 and "can be written" in ended.stderr
+    assert ended.stderr.startswith("pf_train: ") and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["pf_sample", "pf_evaluate"])
+def test_a_network_that_answers_nan_has_no_samples(name, trained, tmp_path, capsys):
+    run = load_run(trained)
+    with torch.no_grad():
+        for weight in run.ema.module.parameters():
+            weight.fill_(torch.nan)
+    save_run(run, tmp_path / "broken")
+    code, error = command(capsys, name, tmp_path / "broken", "--n", 20, "--out", tmp_path / "out")
+    assert code == 2 and error.count("\n") == 1 and "20 lost of 20" in error
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(trained):
-    code = (
-        "import resource, sys; from potential_flow.tools.cli import *; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
-        f"script(pf_train)(['--resume', '--out', {str(trained)!r}])"
-    )
-    before = sorted(p.name for p in trained.iterdir())
-    r = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert r.returncode == 2 and r.stderr.startswith("pf_train: ") and "Traceback" not in r.stderr
-    assert sorted(p.name for p in trained.iterdir()) == before and load_run(trained).step == 30
+    code = f"""
+import resource
+from potential_flow.tools.cli import train_command
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+train_command(["--resume", "--out", {str(trained)!r}])
+"""
+    before = sorted(file.name for file in trained.iterdir())
+    ended = python(code)
+    assert ended.returncode == 2 and ended.stderr.startswith("pf_train: ")
+    assert "Traceback" not in ended.stderr
+    assert sorted(file.name for file in trained.iterdir()) == before
+    assert load_run(trained).step == 30
+
+
+def long_training(out, save_every, **kwargs):
+    "A training that will not end by itself, once its first checkpoint is there."
+    args = [BIN / "pf_train", "--out", out, "--steps", "100000", "--save_every", save_every]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    training = subprocess.Popen([*args, *SMALL], **pipes, **kwargs)
+    end = time.time() + 120
+    while not (out / "checkpoint.json").exists() and time.time() < end and training.poll() is None:
+        time.sleep(0.05)
+    assert (out / "checkpoint.json").exists(), training.communicate()
+    return training
+
+
+def hears_control_c():
+    "A shell's background jobs are born deaf to SIGINT."
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_control_c_leaves_a_checkpoint_to_go_on_from(tmp_path):
-    p = subprocess.Popen(
-        [BIN / "pf_train", "--out", tmp_path, "--steps", "100000", "--save_every", "20", *SMALL],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a shell's background jobs are born deaf to it
-    )
-    wait_for(tmp_path / "checkpoint.json", p)
-    p.send_signal(signal.SIGINT)
-    err = p.communicate(timeout=60)[1]
-    assert p.returncode == 2 and "go on with --resume" in err and "Traceback" not in err
+    training = long_training(tmp_path, "20", preexec_fn=hears_control_c)
+    training.send_signal(signal.SIGINT)
+    error = training.communicate(timeout=60)[1]
+    assert training.returncode == 2 and "go on with --resume" in error
+    assert "Traceback" not in error
     assert load_run(tmp_path).step > 0 and not list(tmp_path.glob(".*part"))
 
 
-def wait_for(path, process, seconds=120):
-    end = time.time() + seconds
-    while not path.exists() and time.time() < end and process.poll() is None:
-        time.sleep(0.05)
-    assert path.exists(), process.communicate()
+def test_a_killed_process_leaves_a_checkpoint_that_loads(tmp_path):
+    for delay in (0.0, 0.05):
+        out = tmp_path / str(delay)
+        out.mkdir()
+        training = long_training(out, "1")
+        time.sleep(delay)
+        os.kill(training.pid, signal.SIGKILL)
+        training.wait()
+        run = load_run(out)
+        assert run.step >= 1 and len(run.losses) == run.step
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.013, 0.05, 0.11, 0.3])
-def test_a_killed_process_leaves_a_checkpoint_that_loads(tmp_path, delay):
-    p = subprocess.Popen(
-        [BIN / "pf_train", "--out", tmp_path, "--steps", "100000", "--save_every", "1", *SMALL],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    wait_for(tmp_path / "checkpoint.json", p)
-    time.sleep(delay)
-    os.kill(p.pid, signal.SIGKILL)
-    p.wait()
-    run = load_run(tmp_path)
-    assert run.step >= 1 and len(run.losses) == run.step
+def fresh_run():
+    "A run with dropout, so that torch's own generator matters too."
+    torch.manual_seed(0)
+    method = PFGMpp((2,), D=8)
+    net = method.network(width=16, depth=2, trunk=ResidualMLP, dropout=0.2)
+    return Run(method, net, Recipe(steps=40, batch=32))
 
 
 def test_a_run_resumed_in_another_process_is_bit_identical(tmp_path):
-    make = (
-        "import torch; from potential_flow.core import generator; from potential_flow.tools.data import moons;"
-        "from potential_flow.engine.training import fit, load_run, save_run; torch.set_num_threads(1);"
-    )
     half, resumed = str(tmp_path / "half"), str(tmp_path / "resumed")
-    rest = f"{make} run = load_run({half!r}); [0 for _ in fit(run, moons(300, generator(0)), progress=False)]; save_run(run, {resumed!r})"
+    rest = f"""
+import torch
+from potential_flow.core import generator
+from potential_flow.engine.checkpoint import load_run, save_run
+from potential_flow.engine.training import fit
+from potential_flow.methods import pfgmpp
+from potential_flow.tools.data import moons
+
+torch.set_num_threads(1)
+run = load_run({half!r})
+list(fit(run, moons(300, generator(0)), progress=False))
+save_run(run, {resumed!r})
+"""
     torch.set_num_threads(1)
-
-    def fresh():
-        torch.manual_seed(0)
-        m = PFGMpp((2,), D=8)
-        return Run(
-            m, m.network(width=16, depth=2, residual=True, dropout=0.2), Recipe(steps=40, batch=32)
-        )
-
     y = moons(300, generator(0))
-    whole = fresh()
-    for _ in fit(whole, y, progress=False):
-        pass
-    first = fresh()
-    for _ in fit(first, y, 15, progress=False):
-        pass
+    whole = fresh_run()
+    list(fit(whole, y, progress=False))
+    first = fresh_run()
+    list(fit(first, y, 15, progress=False))
     save_run(first, half)
-    subprocess.run([sys.executable, "-c", rest], check=True)
-    for a, b in zip(whole.net.state_dict().values(), load_run(resumed).net.state_dict().values()):
-        assert a.equal(b)
+    ended = python(rest)
+    assert ended.returncode == 0, ended.stderr
+    last = load_run(resumed)
+    assert (first.step, last.step) == (15, 40)
+    for mine, theirs in zip(whole.net.state_dict().values(), last.net.state_dict().values()):
+        assert mine.equal(theirs)
 
 
 def test_the_demo_suggests_commands_that_parse():
-    hints = re.findall(r"\\n  (pf_\w+) ([^\\\"]+)", inspect.getsource(cli.pf_demo))
+    hints = re.findall(r"^  (pf_\w+) (.+)$", cli._HINT, re.M)
     assert len(hints) >= 3
     for name, rest in hints:
-        anno_parser(getattr(cli, name)).parse_args(shlex.split(rest.replace("{out}", "x")))
+        words = shlex.split(rest.replace("{out}", "x"))
+        anno_parser(getattr(cli, name)).parse_args(words)

@@ -10,45 +10,48 @@ import math
 from dataclasses import dataclass
 
 import torch
-from fastcore.basics import patch
 from torch import Tensor
-from ..core import need
+
+from ..core import document, need
+from .posterior import PosteriorMean
 from ..physics.kernels import StudentKernel
-from .pfgm import PFGM
 
 # %% ../../nbs/methods/03_pfgmpp.ipynb #9a596c7f
 @dataclass(frozen=True)
-class PFGMpp(PFGM):
-    "PFGM++ with the posterior mean as its network, net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
+class PFGMpp(PosteriorMean):
+    "PFGM++: net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
 
+    P_mean: float = -1.2  # mean of ln σ in training
     D: float = 128.0  # extra dimensions, any real number in (0, ∞]
     sigma_min: float = 0.002  # last noise level, in units of the data
     sigma_max: float = 10.0  # first noise level: the prior's
-    P_mean: float = -1.2  # mean of ln σ in training
     rho: float = 7.0  # curvature of the grid
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "D", float(self.D))
         need(self.D > 0, "D in (0, inf]", self.D)
-        need(
-            0 < self.sigma_min < self.sigma_max < math.inf,
-            "0 < sigma_min < sigma_max",
-            (self.sigma_min, self.sigma_max),
-        )
+        levels = (self.sigma_min, self.sigma_max)
+        need(0 < self.sigma_min < self.sigma_max < math.inf, "0 < sigma_min < sigma_max", levels)
         need(self.rho > 0, "a positive rho", self.rho)
 
     @property
-    def kernel(self):
+    def kernel(self) -> StudentKernel:
+        "Student noise with D degrees of freedom."
         return StudentKernel(self.N, self.D)
 
     @property
-    def s_range(self):
+    def s_range(self) -> tuple:
+        "The last and the first noise level."
         return self.sigma_min, self.sigma_max
 
-# %% ../../nbs/methods/03_pfgmpp.ipynb #62908374
-@patch
-def times(self: PFGMpp, n: int) -> Tensor:
-    "EDM's nodes from sigma_max to sigma_min (arXiv 2206.00364, eq. 5)."
-    hi, lo = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
-    return torch.linspace(hi, lo, n + 1, dtype=torch.float64).pow(self.rho)
+    def times(
+        self,
+        n: int,  # number of steps
+    ) -> Tensor:  # (n + 1,), float64
+        "EDM's nodes from sigma_max to sigma_min (arXiv 2206.00364, eq. 5)."
+        first, last = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        return torch.linspace(first, last, n + 1, dtype=torch.float64).pow(self.rho)
+
+# %% ../../nbs/methods/03_pfgmpp.ipynb #ebf4a147
+document(globals())

@@ -4,116 +4,151 @@
 
 # %% auto #0
 __all__ = ['mean_distance', 'energy_distance', 'energy_floor', 'sliced_w2', 'mmd2', 'outliers', 'nearest', 'nn_ratio', 'Score',
-           'judge', 'digit_classifier', 'confidence', 'PixelSet', 'ImageClassifier', 'train_classifier',
+           'judge', 'digit_classifier', 'confidence', 'score_images', 'PixelSet', 'ImageClassifier', 'train_classifier',
            'register_features', 'digit_features', 'image_scores']
 
 # %% ../../nbs/tools/01_metrics.ipynb #df7e2173
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 from torch import Tensor
-from ..core import as_points, flat, generator, need
+from ..core import as_points, document, flat, generator, need
+from .data import digits, load_images, to_pixels
 
 # %% ../../nbs/tools/01_metrics.ipynb #f6c7f84e
+def _rows(points: Tensor, name: str, shape=None) -> Tensor:
+    "Finite points, at least one, as rows of float64."
+    as_points(points, name, shape)
+    need(len(points) > 0, f"at least one point in {name}", points)
+    return flat(points).double()
+
+
+def _both(x: Tensor, y: Tensor) -> tuple:
+    "Two sets of points of one shape as rows of float64."
+    return _rows(x, "x"), _rows(y, "y", x.shape[1:])
+
+
 def mean_distance(
-    a: Tensor,
-    b: Tensor,  # points, (n, *shape) and (m, *shape)
+    a: Tensor,  # points, (n, *shape)
+    b: Tensor,  # points, (m, *shape)
     chunk: int = 2000,  # rows held at a time
 ) -> float:
     "The mean distance over all pairs, summed in float64."
-    a, b = flat(a).double(), flat(b).double()
-    return sum(torch.cdist(p, b).sum().item() for p in a.split(chunk)) / (len(a) * len(b))
+    a, b = _both(a, b)
+    total = sum(torch.cdist(rows, b).sum().item() for rows in a.split(chunk))
+    return total / (len(a) * len(b))
 
 
 def energy_distance(
-    x: Tensor,
-    y: Tensor,  # samples to compare, (n, *shape) and (m, *shape)
+    x: Tensor,  # a sample, (n, *shape)
+    y: Tensor,  # another, (m, *shape)
 ) -> float:
     "The energy distance of two samples (V-statistic)."
-    as_points(x, "x")
-    as_points(y, "y", x.shape[1:])
-    need(min(len(x), len(y)) > 0, "at least one point each", (len(x), len(y)))
     return 2 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y)
 
 
 def energy_floor(
     y: Tensor,  # a sample of the law, (m, *shape)
-    n: int,
-    m: int = None,  # sizes of the two samples that would be compared; m None: len(y)
+    n: int,  # size of one sample that would be compared
+    m: int = None,  # size of the other; None: len(y)
 ) -> float:
     "The expected energy distance of n and m points of one law: E|X−X'| (1/n + 1/m)."
     need(len(y) > 1, "at least two points", y)
-    return mean_distance(y, y) * len(y) / (len(y) - 1) * (1 / n + 1 / (m or len(y)))
+    m = len(y) if m is None else m
+    need(min(n, m) >= 1, "positive sizes n and m", (n, m))
+    # the pairs of a point with itself do not belong to E|X−X'|
+    unbiased = mean_distance(y, y) * len(y) / (len(y) - 1)
+    return unbiased * (1 / n + 1 / m)
 
 # %% ../../nbs/tools/01_metrics.ipynb #967d77b8
+def _directions(dimensions: int, count: int, seed: int, device) -> Tensor:
+    "Random unit vectors as columns."
+    gen = generator(seed, device)
+    raw = torch.randn(dimensions, count, generator=gen, dtype=torch.float64, device=device)
+    return raw / raw.norm(dim=0)
+
+
+def _quantiles(projected: Tensor, count: int) -> Tensor:
+    "Sorted columns, interpolated to `count` rows."
+    ordered = projected.sort(0).values
+    if len(ordered) == count:
+        return ordered
+    return torch.nn.functional.interpolate(ordered.T[None], count, mode="linear")[0].T
+
+
 def sliced_w2(
-    x: Tensor,
-    y: Tensor,  # samples to compare, (n, *shape) and (m, *shape)
+    x: Tensor,  # a sample, (n, *shape)
+    y: Tensor,  # another, (m, *shape)
     directions: int = 128,  # random projections
     seed: int = 0,  # of the projections
 ) -> float:
-    "Sliced 2-Wasserstein distance by sorted projections, quantiles interpolated where the sizes differ."
-    as_points(x, "x")
-    as_points(y, "y", x.shape[1:])
-    x, y = flat(x).double(), flat(y).double()
-    u = torch.randn(
-        x.shape[1],
-        directions,
-        generator=generator(seed, x.device),
-        dtype=torch.float64,
-        device=x.device,
-    )
-    u /= u.norm(dim=0)
-    px, py = (x @ u).sort(0).values, (y @ u).sort(0).values
-    if len(px) != len(py):
-        k = max(len(px), len(py))
-        px, py = (
-            torch.nn.functional.interpolate(p.T[None], k, mode="linear")[0].T for p in (px, py)
-        )
-    return float((px - py).square().mean().sqrt())
+    "Sliced 2-Wasserstein distance; quantiles are interpolated where the sizes differ."
+    x, y = _both(x, y)
+    need(directions >= 1, "at least one direction", directions)
+    u = _directions(x.shape[1], directions, seed, x.device)
+    count = max(len(x), len(y))
+    gap = _quantiles(x @ u, count) - _quantiles(y @ u, count)
+    return float(gap.square().mean().sqrt())
+
+# %% ../../nbs/tools/01_metrics.ipynb #met00004
+def _mean_kernel(a: Tensor, b: Tensor, scales: tuple, chunk: int) -> float:
+    "The mean over all pairs of a mean of Gaussian kernels."
+    total = 0.0
+    for rows in a.split(chunk):
+        squared_distance = torch.cdist(rows, b).square()
+        for scale in scales:
+            exponent = squared_distance * (-0.5 / scale**2)
+            kernel = exponent.clamp_min(-80).exp_().masked_fill_(exponent < -80, 0.0)
+            total += kernel.sum().item()
+    return total / (len(a) * len(b) * len(scales))
 
 
-def mmd2(x: Tensor, y: Tensor, scales=(0.25, 0.5, 1.0, 2.0)) -> float:
-    "Squared maximum mean discrepancy (V-statistic) with a mean of Gaussian kernels of the given widths."
-    k = lambda a, b: (
-        sum(
-            (-torch.cdist(flat(a).double(), flat(b).double()).square() / (2 * s * s))
-            .exp()
-            .mean()
-            .item()
-            for s in scales
-        )
-        / len(scales)
-    )
-    return k(x, x) + k(y, y) - 2 * k(x, y)
+def mmd2(
+    x: Tensor,  # a sample, (n, *shape)
+    y: Tensor,  # another, (m, *shape)
+    scales: tuple = (0.25, 0.5, 1.0, 2.0),  # widths of the Gaussian kernels
+    chunk: int = 1000,  # rows held at a time
+) -> float:
+    "Squared maximum mean discrepancy (V-statistic)."
+    x, y = _both(x, y)
+    need(len(scales) > 0 and min(scales) > 0, "positive scales", scales)
+    within = _mean_kernel(x, x, scales, chunk) + _mean_kernel(y, y, scales, chunk)
+    return within - 2 * _mean_kernel(x, y, scales, chunk)
 
 # %% ../../nbs/tools/01_metrics.ipynb #d304212d
 def outliers(
-    x: Tensor,  # points, (n, *shape)
+    x: Tensor,  # points, (n, *shape); those that are not finite count as outliers
     y: Tensor,  # data, (m, *shape)
     factor: float = 1.5,  # how much the data's radius is stretched
 ) -> float:
-    "Share of the points further than `factor` times the data's largest radius from the data's mean; non-finite ones count."
-    c = flat(y).double().mean(0)
-    R = (flat(y).double() - c).norm(dim=1).max()
-    return float((~((flat(x).double() - c).norm(dim=1) <= factor * R)).double().mean())
+    "Share of the points further from the data's mean than `factor` times the data's radius."
+    data = _rows(y, "y")
+    as_points(x, "x", y.shape[1:], finite=False)
+    need(len(x) > 0, "at least one point in x", x)
+    centre = data.mean(0)
+    radius = (data - centre).norm(dim=1).max()
+    inside = (flat(x).double() - centre).norm(dim=1) <= factor * radius
+    return float((~inside).double().mean())
 
 
-def nearest(a: Tensor, b: Tensor, chunk: int = 2000) -> Tensor:
-    "Distance from each point of `a` to its nearest in `b`, (len(a),)."
-    return torch.cat(
-        [torch.cdist(p, flat(b).double()).amin(1) for p in flat(a).double().split(chunk)]
-    )
+def nearest(
+    a: Tensor,  # points, (n, *shape)
+    b: Tensor,  # points, (m, *shape)
+    chunk: int = 2000,  # rows held at a time
+) -> Tensor:  # (n,)
+    "Distance from each point of `a` to its nearest in `b`."
+    a, b = _both(a, b)
+    return torch.cat([torch.cdist(rows, b).amin(1) for rows in a.split(chunk)])
 
 
 def nn_ratio(
-    x: Tensor,  # generated points
-    train: Tensor,  # training points
-    test: Tensor,  # fresh points
+    x: Tensor,  # generated points, (n, *shape)
+    train: Tensor,  # training points, (M, *shape)
+    test: Tensor,  # fresh points, (m, *shape)
 ) -> float:
-    "Mean distance of generated points to the training set over that of fresh points: below 1 memorises, above 1 blurs."
+    "Mean distance to the training set over that of fresh points: below 1 memorises, above 1 blurs."
     return float(nearest(x, train).mean() / nearest(test, train).mean())
 
 # %% ../../nbs/tools/01_metrics.ipynb #79c359a3
@@ -129,141 +164,176 @@ class Score(NamedTuple):
 
 def judge(
     x: Tensor,  # generated points, (n, *shape)
-    draw,  # draw(n, gen): fresh points of the true law
+    draw: Callable,  # draw(n, gen): fresh points of the true law
     m: int = None,  # number of fresh points; None: as many as generated
     pairs: int = 4,  # fresh pairs for the measured floor
-    seed: int = 1000,
+    seed: int = 1000,  # of the fresh points
 ) -> Score:
     "Score generated points against fresh ones, floors included."
-    m = m or len(x)
+    _rows(x, "x")
+    m = len(x) if m is None else m
     y = draw(m, generator(seed)).to(x)
-    floor = [
-        sliced_w2(draw(len(x), generator(seed + 2 * i + 1)), draw(m, generator(seed + 2 * i + 2)))
-        for i in range(pairs)
-    ]
-    return Score(
-        energy_distance(x, y),
-        energy_floor(y, len(x), m),
-        sliced_w2(x, y),
-        sum(floor) / pairs,
-        outliers(x, y),
-    )
+    floor = 0.0
+    for i in range(pairs):
+        one = draw(len(x), generator(seed + 2 * i + 1))
+        other = draw(m, generator(seed + 2 * i + 2))
+        floor += sliced_w2(one, other) / pairs
+    energy, energy_expected = energy_distance(x, y), energy_floor(y, len(x), m)
+    return Score(energy, energy_expected, sliced_w2(x, y), floor, outliers(x, y))
 
 # %% ../../nbs/tools/01_metrics.ipynb #1722929b
 def digit_classifier(
     train: Tensor,  # images, (M, *shape)
-    label: Tensor,  # (M,)
+    label: Tensor,  # their classes, (M,)
     C: float = 0.02,  # inverse regularisation; small: cautious
 ):  # a fitted scikit-learn classifier on rows
     "A cautious linear classifier."
     from sklearn.linear_model import LogisticRegression
 
     need(len(train) == len(label), "one label per image", (len(train), len(label)))
-    return LogisticRegression(C=C, max_iter=3000).fit(flat(train).numpy(), label.numpy())
+    rows = flat(as_points(train, "train")).numpy()
+    return LogisticRegression(C=C, max_iter=3000).fit(rows, label.numpy())
 
 
 def confidence(
     clf,  # a classifier on rows, with predict_proba
     x: Tensor,  # images, (n, *shape)
-    level: float = 0.9,
+    level: float = 0.9,  # what counts as sure
 ) -> float:
     "Share of the images whose most likely class has a probability above `level`."
-    return float((clf.predict_proba(flat(x).cpu().double().numpy()).max(1) > level).mean())
+    likely = clf.predict_proba(_rows(x, "x").cpu().numpy()).max(1)
+    return float((likely > level).mean())
+
+# %% ../../nbs/tools/01_metrics.ipynb #met00007
+def _distances(x: Tensor, train: Tensor, test: Tensor) -> dict:
+    "Distances to the test images, beside those of the training images."
+    energy, yardstick = energy_distance(x, test), energy_distance(train, test)
+    return {
+        "energy_distance": energy,
+        "train_test_energy_distance": yardstick,
+        "energy_ratio": energy / yardstick,
+        "sliced_w2": sliced_w2(x, test),
+        "train_test_sliced_w2": sliced_w2(train, test),
+        "nn_ratio": nn_ratio(x, train, test),
+    }
+
+
+def score_images(
+    x: Tensor,  # generated images in the units of the data, (n, C, H, W)
+    name: str,  # of the data, as for `load_images`
+    most: int = 5000,  # training and test images that are used
+) -> dict:
+    "Distances, nearest neighbours and a classifier's confidence, all with their yardsticks."
+    images, x = load_images(name), x.float().cpu()
+    train, test = images.train[:most], images.test[:most]
+    clf = digit_classifier(train, images.train_label[:most])
+    right = clf.predict(flat(test).numpy()) == images.test_label[:most].numpy()
+    return _distances(x, train, test) | {
+        "confidence": confidence(clf, x),
+        "test_confidence": confidence(clf, test),
+        "classifier_accuracy": float(right.mean()),
+    }
 
 # %% ../../nbs/tools/01_metrics.ipynb #aa5ee6f1
 class PixelSet(torch.utils.data.Dataset):
     "Images in [0, 1] as the uint8 RGB images that torch-fidelity expects."
 
-    def __init__(self, pixels: Tensor):
-        need(
-            pixels.ndim == 4 and pixels.shape[1] in (1, 3),
-            "images of shape (n, 1 or 3, H, W)",
-            pixels,
-        )
-        need(
-            float(pixels.min()) >= 0 and float(pixels.max()) <= 1,
-            "pixels in [0, 1]",
-            (float(pixels.min()), float(pixels.max())),
-        )
-        self.x = (pixels.cpu() * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
+    def __init__(
+        self,
+        pixels: Tensor,  # (n, 1 or 3, H, W)
+    ):
+        pictures = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and len(pixels) > 0
+        need(pictures, "images of shape (n, 1 or 3, H, W)", pixels)
+        extremes = float(pixels.min()), float(pixels.max())
+        need(extremes[0] >= 0 and extremes[1] <= 1, "pixels in [0, 1]", extremes)
+        self.levels = (pixels.cpu() * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
 
-    def __len__(self):
-        return len(self.x)
+    def __len__(self) -> int:
+        return len(self.levels)
 
-    def __getitem__(self, i):
-        return self.x[i]
+    def __getitem__(self, i: int) -> Tensor:
+        return self.levels[i]
 
 # %% ../../nbs/tools/01_metrics.ipynb #2a0227fa
 class ImageClassifier(torch.nn.Module):
-    "A small convolutional classifier of images in [0, 1]; `features` are the 64 numbers before its last layer, of unit mean square on the training images."
+    "A small convolutional classifier of images in [0, 1], with features to judge images by."
 
-    def __init__(self, shape, classes: int = 10, width: int = 32):
+    def __init__(
+        self,
+        shape: tuple,  # of an image, (C, H, W)
+        classes: int = 10,
+        width: int = 32,  # channels of the first layers
+    ):
         super().__init__()
-        nn, (C, H, W) = torch.nn, shape
+        nn, (channels, height, breadth) = torch.nn, shape
         self.shape = tuple(shape)
-        conv = lambda i, o, stride: nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.SiLU())
-        n = 2 * width * math.ceil(H / 4) * math.ceil(W / 4)
+        rest = 2 * width * math.ceil(height / 4) * math.ceil(breadth / 4)
         self.body = nn.Sequential(
-            conv(C, width, 1),
-            conv(width, width, 2),
-            conv(width, 2 * width, 2),
-            nn.Flatten(),
-            nn.Linear(n, 64),
-            nn.SiLU(),
+            *(nn.Conv2d(channels, width, 3, 1, 1), nn.SiLU()),
+            *(nn.Conv2d(width, width, 3, 2, 1), nn.SiLU()),
+            *(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.SiLU()),
+            *(nn.Flatten(), nn.Linear(rest, 64), nn.SiLU()),
         )
         self.head = nn.Linear(64, classes)
         self.register_buffer("unit", torch.ones(()))
 
-    def features(self, x: Tensor, batch: int = 1000) -> Tensor:  # pixels (n, C, H, W) -> (n, 64)
-        return (
-            torch.cat(
-                [
-                    self.body(as_points(p.float(), "x", self.shape, finite=False))
-                    for p in x.split(batch)
-                ]
-            )
-            / self.unit
-        )
+    def features(
+        self,
+        x: Tensor,  # pixels, (n, C, H, W)
+        batch: int = 1000,  # images at a time
+    ) -> Tensor:  # (n, 64)
+        "The numbers before the last layer, of unit mean square on the training images."
+        parts = []
+        for part in x.split(batch):
+            parts.append(self.body(as_points(part.float(), "x", self.shape, finite=False)))
+        return torch.cat(parts) / self.unit
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x) * self.unit)  # logits, (n, classes)
+    def forward(
+        self,
+        x: Tensor,  # pixels, (n, C, H, W)
+    ) -> Tensor:  # (n, classes)
+        "Logits."
+        return self.head(self.features(x) * self.unit)
 
 # %% ../../nbs/tools/01_metrics.ipynb #9e963802
-def train_classifier(
-    x: Tensor,
-    label: Tensor,  # images in [0, 1], (M, C, H, W), and their classes, (M,)
-    steps: int = 300,
-    batch: int = 128,
-    lr: float = 3e-3,
-    seed: int = 0,
-) -> ImageClassifier:  # frozen
-    "A classifier whose features judge images where Inception's weights are not to be had."
-    need(len(x) == len(label), "one label per image", (len(x), len(label)))
-    gen = generator(seed)
+def _fresh_classifier(shape, classes: int, seed: int) -> ImageClassifier:
+    "A classifier with weights from a seed; the global generator stays as it is."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = ImageClassifier(x.shape[1:], int(label.max()) + 1).to(x.device)
-    opt = torch.optim.Adam(net.parameters(), lr)
-    plan = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)
+        return ImageClassifier(shape, classes)
+
+
+def train_classifier(
+    x: Tensor,  # images in [0, 1], (M, C, H, W)
+    label: Tensor,  # their classes, (M,)
+    steps: int = 300,
+    batch: int = 128,  # images per step
+    lr: float = 3e-3,  # peak learning rate
+    seed: int = 0,  # of weights and order
+) -> ImageClassifier:  # frozen
+    "A classifier whose features judge images where Inception's weights are not to be had."
+    need(len(x) == len(label) > 0, "one label per image", (len(x), len(label)))
+    as_points(x)
+    net = _fresh_classifier(x.shape[1:], int(label.max()) + 1, seed).to(x.device)
+    gen, optimiser = generator(seed), torch.optim.Adam(net.parameters(), lr)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
     for _ in range(steps):
-        i = torch.randint(len(x), (batch,), generator=gen).to(x.device)
-        opt.zero_grad()
-        torch.nn.functional.cross_entropy(net(x[i]), label[i]).backward()
-        opt.step()
+        chosen = torch.randint(len(x), (batch,), generator=gen).to(x.device)
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(net(x[chosen]), label[chosen]).backward()
+        optimiser.step()
         plan.step()
-    net.eval().requires_grad_(False).unit.copy_(net.features(x[:5000]).square().mean().sqrt())
+    net.eval().requires_grad_(False)
+    net.unit.copy_(net.features(x[:5000]).square().mean().sqrt())
     return net
 
 # %% ../../nbs/tools/01_metrics.ipynb #f101f302
-def register_features(classifier: ImageClassifier, name: str = "classifier-64") -> str:
-    "Register a classifier with torch-fidelity as a feature extractor, in place of an earlier one of that name; returns the name."
-    from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+def _feature_class(classifier: ImageClassifier) -> type:
+    "The classifier as torch-fidelity wants it."
     from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
     class Features(FeatureExtractorBase):
-        "The classifier as torch-fidelity wants it."
-
-        def __init__(self, name, features_list, feature_extractor_weights_path=None, **kwargs):
+        def __init__(self, name, features_list, **_):
             super().__init__(name, features_list)
             self.classifier = classifier
 
@@ -283,69 +353,64 @@ def register_features(classifier: ImageClassifier, name: str = "classifier-64") 
         def get_dummy_input_for_compile():
             return torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
 
-        def forward(self, x):
-            f = self.classifier.features(x[:, : classifier.shape[0]].float() / 255)
-            return tuple(
-                {"64": f, "logits_unbiased": self.classifier.head(f * self.classifier.unit)}[k]
-                for k in self.features_list
-            )
+        def forward(self, levels):
+            pixels = levels[:, : self.classifier.shape[0]].float() / 255
+            features = self.classifier.features(pixels)
+            logits = self.classifier.head(features * self.classifier.unit)
+            made = {"64": features, "logits_unbiased": logits}
+            return tuple(made[name] for name in self.features_list)
 
-    FEATURE_EXTRACTORS_REGISTRY.pop(name, None)
-    register_feature_extractor(name, Features)
+    return Features
+
+
+def register_features(
+    classifier: ImageClassifier,
+    name: str = "classifier-64",  # under which torch-fidelity finds it
+) -> str:  # the name
+    "Register a classifier as a feature extractor, in place of an earlier one of that name."
+    from torch_fidelity import registry
+
+    registry.FEATURE_EXTRACTORS_REGISTRY.pop(name, None)
+    registry.register_feature_extractor(name, _feature_class(classifier))
     return name
 
-# %% ../../nbs/tools/01_metrics.ipynb #c29179ef
+
 @cache
 def digit_features() -> ImageClassifier:
     "The classifier of the bundled digits."
-    from potential_flow.tools.data import digits, to_pixels
-
-    d = digits()
-    return train_classifier(to_pixels(d.train, d), d.train_label)
+    images = digits()
+    return train_classifier(to_pixels(images.train, images), images.train_label)
 
 # %% ../../nbs/tools/01_metrics.ipynb #5d6234cf
+def _extractor(features) -> dict:
+    "Arguments of torch-fidelity for the features that were asked for."
+    if isinstance(features, ImageClassifier):
+        return {"feature_extractor": register_features(features), "cache": False}
+    named = features in ("inception", "digits")
+    need(named, "features out of inception, digits, or a classifier", features)
+    return {} if features == "inception" else _extractor(digit_features())
+
+
 def image_scores(
     x: Tensor,  # generated images in [0, 1], (n, C, H, W)
     y: Tensor,  # real images in [0, 1], (m, C, H, W)
-    features="inception",  # 'inception' (downloaded once), 'digits' (our own, offline), or an `ImageClassifier`
+    features="inception",  # 'inception' (downloaded once), 'digits' (offline), or a classifier
     allow_few: bool = False,  # accept fewer than 2,048 images?
 ) -> dict:
     "FID, KID and precision/recall by torch-fidelity, in the named features."
     from torch_fidelity import calculate_metrics
 
-    need(
-        features in ("inception", "digits") or isinstance(features, ImageClassifier),
-        "features out of inception, digits, or a classifier",
-        features,
-    )
-    need(
-        allow_few or min(len(x), len(y)) >= 2048,
-        "at least 2,048 images on each side (or allow_few=True)",
-        (len(x), len(y)),
-    )
-    k = min(1000, len(x), len(y))
-    args = dict(
-        input1=PixelSet(x),
-        input2=PixelSet(y),
-        fid=True,
-        kid=True,
-        prc=True,
-        kid_subset_size=k,
-        cuda=x.is_cuda,
-        verbose=False,
-        save_cpu_ram=True,
-    )
-    if features != "inception":
-        return calculate_metrics(
-            **args,
-            feature_extractor=register_features(
-                digit_features() if features == "digits" else features
-            ),
-            cache=False,
-        )
+    few, sizes = min(len(x), len(y)), (len(x), len(y))
+    wanted = "at least 2,048 images on each side (or allow_few=True)"
+    need(allow_few or few >= 2048, wanted, sizes)
+    inputs = {"input1": PixelSet(x), "input2": PixelSet(y), "cuda": x.is_cuda}
+    scores = {"fid": True, "kid": True, "prc": True, "kid_subset_size": min(1000, few)}
+    quiet = {"verbose": False, "save_cpu_ram": True}
     try:
-        return calculate_metrics(**args)
-    except OSError as e:
-        raise ValueError(
-            f"needed the Inception weights that torch-fidelity downloads on first use, got: {e}; features='digits' works offline"
-        ) from e
+        return calculate_metrics(**inputs, **scores, **quiet, **_extractor(features))
+    except OSError as error:
+        wanted = "needed the Inception weights that torch-fidelity downloads on first use"
+        raise ValueError(f"{wanted}, got: {error}; features='digits' works offline") from error
+
+# %% ../../nbs/tools/01_metrics.ipynb #docmetri
+document(globals())

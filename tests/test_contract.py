@@ -1,0 +1,71 @@
+"""Every method of the package, as the contract sees it at its smallest.
+
+The chapters hold the full contract; here no method can be forgotten.
+"""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+
+from potential_flow.engine.behaviour import dead_fields
+from potential_flow.engine.contract import lopsided
+from potential_flow.engine.method import methods
+
+root = Path(__file__).resolve().parent.parent
+SMALL = {"points": 300, "charges": 64}  # sizes that cost time and prove nothing more
+
+
+def concrete():
+    "Every complete method for the lopsided data; a base whose verbs call nothing is none."
+    y, _ = lopsided((3,))
+    for cls in methods().values():
+        if not cls.__module__.startswith("potential_flow."):
+            continue
+        try:
+            method = cls.fitted(y)
+            method.times(2)
+        except NotImplementedError:
+            continue
+        large = {k: n for k, n in SMALL.items() if getattr(method, k, 0) > n}
+        yield replace(method, **large)
+
+
+def test_no_field_is_without_effect():
+    y, _ = lopsided((3,))
+    found = {type(m).__name__: dead_fields(m, y[::8]) for m in concrete()}
+    dead = {name: names for name, names in found.items() if names}
+    assert len(found) >= 8 and not dead, dead
+
+
+def test_every_field_is_explained():
+    "The comment behind a field is its documentation; a shape needs none."
+    facts = []
+    for method in concrete():
+        documented = type(method).__doc__ or ""
+        for field in fields(method):
+            if f"{field.name} (" not in documented:
+                facts.append(f"{type(method).__name__}.{field.name}")
+    assert not facts, facts
+
+
+def test_starts_obey_seed_and_temperature():
+    for method in concrete():
+        gens = [torch.Generator().manual_seed(seed) for seed in (0, 0, 1)]
+        first, again, other = (method.prior(5, gen) for gen in gens)
+        cold = method.prior(5, torch.Generator().manual_seed(0), temperature=0.5)
+        assert first.dtype == torch.float64 and first.equal(again)
+        assert not first.equal(other) and not first.equal(cold)
+
+
+def test_every_method_is_checked_in_a_chapter():
+    "The name of each method stands in a notebook of `methods` that calls `check_method`."
+    checked = ""
+    for path in sorted((root / "nbs" / "methods").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        if "check_method(" in code:
+            checked += code
+    missing = [type(m).__name__ for m in concrete() if type(m).__name__ not in checked]
+    assert not missing, missing
