@@ -14,7 +14,8 @@ from potential_flow.engine import solvers, training
 from potential_flow.engine.checkpoint import load_run
 from potential_flow.engine.config import build_net
 from potential_flow.engine.method import find_method, from_config
-from potential_flow.methods.efm import EFM, EFMDirection, EFMPublished, capacitor, translate
+from potential_flow.methods.efm import EFM, capacitor, translate
+from potential_flow.methods.efm_field import EFMDirection, EFMPublished
 from potential_flow.methods.pfgm import PFGM
 from potential_flow.methods.pfgm_field import PFGMField, calc_growths
 from potential_flow.methods.pfgmpp import PFGMpp

@@ -179,10 +179,12 @@ def long_training(out, save_every, **kwargs):
     args = [BIN / "pf_train", "--out", out, "--steps", "100000", "--save_every", save_every]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     training = subprocess.Popen([*args, *SMALL], **pipes, **kwargs)
-    end = time.time() + 120
-    while not (out / "checkpoint.json").exists() and time.time() < end and training.poll() is None:
+    first, end = out / "checkpoint.json", time.time() + 250
+    while not first.exists() and time.time() < end and training.poll() is None:
         time.sleep(0.05)
-    assert (out / "checkpoint.json").exists(), training.communicate()
+    if not first.exists():
+        training.kill()
+        raise AssertionError(training.communicate())
     return training
 
 
@@ -194,7 +196,7 @@ def hears_control_c():
 def test_control_c_leaves_a_checkpoint_to_go_on_from(tmp_path):
     training = long_training(tmp_path, "20", preexec_fn=hears_control_c)
     training.send_signal(signal.SIGINT)
-    error = training.communicate(timeout=60)[1]
+    error = training.communicate(timeout=250)[1]
     assert training.returncode == 2 and "go on with --resume" in error
     assert "Traceback" not in error
     assert load_run(tmp_path).step > 0 and not list(tmp_path.glob(".*part"))
