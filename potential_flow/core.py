@@ -187,7 +187,9 @@ def _entry(lines: list[bytes], name: str, node: ast.AST, default: ast.AST | None
     "The line `name (type, default): comment` of a block, and whether there is a comment."
     kind = [_code(lines, node.annotation)] if node.annotation else []
     if default is not None:
-        kind.append("default " + _code(lines, default))
+        # of `field(default=…)` the default itself
+        values = [k.value for k in getattr(default, "keywords", []) if k.arg == "default"]
+        kind.append("default " + _code(lines, *values or [default]))
     comment = _comment(lines, node, default or node)
     heading = f"{name} ({', '.join(kind)})" if kind else name
     return f"    {heading}: {comment}" if comment else f"    {heading}", bool(comment)
@@ -266,15 +268,16 @@ def _document_class(lines: list[bytes], definition: ast.ClassDef, cls: type) -> 
 
 
 def _document_source(namespace: dict, source: str) -> None:
-    "Append the blocks to every public name of `namespace` that `source` defines."
+    "Append the blocks to the classes and public functions of `namespace` in `source`."
     lines = source.encode().split(b"\n")
     for node in ast.parse(source).body:
-        name = getattr(node, "name", "_")
-        if name.startswith("_") or name not in namespace:
+        name = getattr(node, "name", "")
+        if name not in namespace:
             continue
+        # subclasses inherit the fields of a private base
         if isinstance(node, ast.ClassDef):
             _document_class(lines, node, namespace[name])
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef) and not name.startswith("_"):
             _append(namespace[name], _arguments(lines, node), _returns(lines, node))
 
 

@@ -19,7 +19,7 @@ from potential_flow.methods.efm_field import EFMDirection, EFMPublished
 from potential_flow.methods.pfgm import PFGM
 from potential_flow.methods.pfgm_field import PFGMField, calc_growths
 from potential_flow.methods.pfgmpp import PFGMpp
-from potential_flow.methods.potential import Potential
+from potential_flow.methods.potential import Potential, PotentialMinibatch
 from potential_flow.methods.ratio import PotentialRatio, anomaly_score, composed
 from potential_flow.methods.vapo import VAPO, log_time
 from potential_flow.methods.vpfb import VPFB, VPFBPublished
@@ -34,7 +34,7 @@ from potential_flow.tools import data, metrics, plots
 y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
 nan, inf = torch.full((3, 2), math.nan), math.inf
 K, C, S, M = kernels.StudentKernel(2), Charges(y), sheet.isotropic_sheet((2,)), PFGMpp((2,))
-ideal = M.ideal(y)
+ideal, Minibatch = M.ideal(y), PotentialMinibatch((2,))
 PFGM_PATH = "potential_flow.methods.pfgm:PFGM"
 
 CASES = [
@@ -79,12 +79,13 @@ CASES = [
     (lambda: Potential((1,)), "at least two data coordinates"),
     (lambda: Potential.fitted(torch.ones(5, 2)), "data that vary"),
     (lambda: Potential.fitted(y, z_max=0.5), "outside the data"),
-    (lambda: Potential((2,), baseline="cube"), "a baseline out of"),
+    (lambda: Potential((2,), points=0), "one training point"),
+    (lambda: Potential((2,)).loss(None, y), "the table that `prepare` makes"),
     (lambda: Potential((2,), mean=(0.0,)), "a mean of 2"),
     (lambda: Potential((2,), cov=(1.0, 2.0, 3.0)), "a covariance of"),
-    (lambda: Potential((2,), gradient_weight=-1.0), "weights and points"),
+    (lambda: Potential((2,), gradient_weight=-1.0), "weights ≥ 0"),
     (lambda: Potential.fitted(torch.randn(50, 400)), "PotentialRatio has no such limit"),
-    (lambda: Potential((2,)).loss(lambda x, s: x, y), "scalar network"),
+    (lambda: Minibatch.loss(lambda x, s: x, y), "scalar network"),
     (lambda: PotentialRatio((2,), contrast=0.0, denoise=0.0, follow=0.0), "not all 0"),
     (
         lambda: PotentialRatio((2,), P_mean=400.0, P_std=0.1).loss(
@@ -92,7 +93,7 @@ CASES = [
         ),
         "finite weights",
     ),
-    (lambda: Potential((2,)).loss(lambda x, s: x[:, 0].detach(), y), "differentiated"),
+    (lambda: Minibatch.loss(lambda x, s: x[:, 0].detach(), y), "differentiated"),
     (lambda: anomaly_score(PotentialRatio((2,)), lambda x, s: s, y, -1.0), "positive height"),
     (lambda: composed(PotentialRatio((2,))), "at least one part"),
     # capacitors
