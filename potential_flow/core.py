@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['describe', 'need', 'message', 'as_points', 'as_scale', 'flat', 'bcast', 'sqnorm', 'log_sphere_area', 'slope',
-           'generator', 'device_of', 'document']
+           'generator', 'whole_number', 'device_of', 'document']
 
 # %% ../nbs/00_core.ipynb #b82c5093
 import ast
@@ -12,6 +12,7 @@ import linecache
 import math
 import re
 from inspect import cleandoc
+from operator import index
 from typing import Any, Callable
 
 import torch
@@ -147,8 +148,20 @@ def generator(
     device: str | torch.device = "cpu",  # where the numbers will be drawn
 ) -> torch.Generator:  # seeded
     "A seeded random generator on a device."
-    need(isinstance(seed, int) and 0 <= seed < 2**63, "a seed between 0 and 2^63", seed)
-    return torch.Generator(device).manual_seed(seed)
+    known = hasattr(seed, "__index__") and 0 <= seed < 2**63
+    need(known, "a seed between 0 and 2^63", seed)
+    return torch.Generator(device).manual_seed(index(seed))
+
+
+def whole_number(
+    n: int,  # Python's or NumPy's
+    name: str,  # what is counted
+) -> int:  # at least one
+    "A positive number of something."
+    wanted = f"a positive number of {name}"
+    need(hasattr(n, "__index__"), wanted, n, TypeError)
+    need(n >= 1, wanted, n)
+    return index(n)
 
 
 def device_of(

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'euler', 'heun', 'rk4', 'dopri5', 'sample', 'narrow', 'Counted', 'Samples', 'decode', 'generate', 'encode',
-           'slerp', 'divergence', 'log_prob']
+           'slerp', 'divergence', 'log_prob', 'bits_per_dim']
 
 # %% ../../nbs/engine/03_solvers.ipynb #e2fb3336
 import math
+from contextlib import contextmanager
 from functools import partial
-from typing import Callable, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..core import as_points, device_of, document, flat, need
+from ..core import as_points, device_of, document, flat, need, whole_number
+from .conditions import Bound
 from .method import Method
 
 # %% ../../nbs/engine/03_solvers.ipynb #39586d2f
@@ -67,7 +69,15 @@ def dopri5(
 
     def adaptive(f, x, s, s_next):
         ends = torch.stack([s, s_next])
-        path = odeint(lambda s, x: f(x, s), x, ends, rtol=rtol, atol=atol, method="dopri5")
+        low, high = ends.min(), ends.max()
+
+        def inside(s, x):
+            # beyond the end, also by rounding, a height or noise level may be negative
+            return f(x, s.clamp(low, high))
+
+        # a step ends exactly at the end, and is not cut out of a longer one
+        exactly = {"step_t": ends[1:]}
+        path = odeint(inside, x, ends, rtol=rtol, atol=atol, method="dopri5", options=exactly)
         return path[1]
 
     return adaptive
@@ -166,8 +176,9 @@ def narrow(
     if parameter is None:
         return net
 
-    def narrowed(x, s):
-        return _widened(net(x.to(parameter.dtype), s.to(parameter.dtype)), x.dtype)
+    def narrowed(x, s, *condition):
+        answer = net(x.to(parameter.dtype), s.to(parameter.dtype), *condition)
+        return _widened(answer, x.dtype)
 
     return narrowed
 
@@ -186,10 +197,53 @@ class Counted:
         self,
         x: Tensor,  # (B, *shape)
         s: Tensor,  # (B,)
-    ):  # what the network returns
+        *condition: Tensor,  # labels, where they are bound
+    ) -> Any:  # what the network returns
         "Evaluate, and count B points."
         self.points += len(x)
-        return self.net(x, s)
+        return self.net(x, s, *condition)
+
+
+@contextmanager
+def _evaluating(
+    net: Callable,  # a network or a closed-form function
+) -> Iterator[None]:
+    "A network in evaluation mode inside, and as it was after."
+    need(callable(net), "a network net(x, s), such as `run.best`", type(net).__name__, TypeError)
+    training = isinstance(net, torch.nn.Module) and net.training
+    if training:
+        net.eval()
+    try:
+        yield
+    finally:
+        if training:
+            net.train()
+
+
+def _labels_for(
+    method: Method,
+    label: int | Tensor | None,  # one for all, or one for each, (n,)
+    n: int,
+    device,
+) -> Tensor | None:  # (n,), int64
+    "The labels that are asked for."
+    if label is None:
+        return None
+    need(method.conditional, "a method that can be conditioned", type(method).__name__)
+    label = torch.as_tensor(label, device=device)
+    need(not label.is_floating_point(), "labels, whole numbers", label)
+    need(label.ndim == 0 or label.shape == (n,), f"one label, or {n} of them", label)
+    return label.long().expand(n)
+
+
+def _bound(net: Callable, labels: Tensor | None, part: slice) -> Callable:
+    "The network with the labels of a part of the lines, where there are any."
+    return net if labels is None else Bound(net, labels[part])
+
+
+def _parts(n: int, batch: int) -> list:  # slices
+    "n lines in batches."
+    return [slice(first, min(n, first + batch)) for first in range(0, n, batch)]
 
 # %% ../../nbs/engine/03_solvers.ipynb #da4ba720
 class Samples(NamedTuple):
@@ -244,6 +298,19 @@ def _event_of(
     return partial(method.event, net)
 
 
+def _followed(
+    method: Method,
+    counted: Callable,  # a counted network, with its labels
+    x: Tensor,  # starts of lines, (b, *state)
+    times: Tensor,  # the grid
+    step: Callable,
+    path: list,  # receives the states, if given
+) -> Tensor:  # samples, (b, *shape)
+    "One batch of lines, from the start to the sample."
+    event, slope = _event_of(method, counted), partial(method.velocity, counted)
+    return _read_out(method, counted, sample(slope, x, times, step, path, event))
+
+
 @torch.no_grad()
 def decode(
     method: Method,
@@ -254,21 +321,22 @@ def decode(
     batch: int = 10_000,  # lines followed at a time
     dtype=torch.float64,  # dtype of the state
     trace: bool = False,  # keep the states at every node?
+    label: int | Tensor = None,  # the class that is asked for, one or (n,); None: no class
 ) -> Samples:
     "Follow lines from latents to data."
-    need(isinstance(steps, int) and steps >= 1, "at least one step", steps)
-    need(batch >= 1, "a positive batch", batch)
+    steps, batch = whole_number(steps, "steps"), whole_number(batch, "lines in a batch")
     as_points(latents, "latents")
     need(len(latents) > 0, "at least one latent", latents)
-    counted, times = Counted(net), method.times(steps)
-    event, slope = _event_of(method, counted), partial(method.velocity, counted)
-    ends, paths = [], []
-    for x in latents.to(device_of(net), dtype).split(batch):
-        path = [] if trace else None
-        end = sample(slope, x, times, step, path, event)
-        ends.append(_read_out(method, counted, end))
-        if trace:
-            paths.append(torch.stack(path))
+    latents, times = latents.to(device_of(net), dtype), method.times(steps)
+    labels = _labels_for(method, label, len(latents), latents.device)
+    counted, ends, paths = Counted(net), [], []
+    with _evaluating(net):
+        for part in _parts(len(latents), batch):
+            path = [] if trace else None
+            bound = _bound(counted, labels, part)
+            ends.append(_followed(method, bound, latents[part], times, step, path))
+            if trace:
+                paths.append(torch.stack(path))
     x, path = torch.cat(ends), _joined(paths) if trace else None
     if trace and len(path) != len(times):
         times = _walk_on(times)[: len(path)]
@@ -283,10 +351,10 @@ def generate(
     n: int,  # number of samples
     gen: torch.Generator = None,  # source of the latents
     temperature: float = 1.0,  # scale of the latents
-    **kwargs,  # steps, step, batch, dtype, trace of `decode`
+    **kwargs,  # steps, step, batch, dtype, trace, label of `decode`
 ) -> Samples:
     "Draw latents and follow their lines to the data."
-    need(isinstance(n, int) and n >= 1, "a positive number of samples", n)
+    n = whole_number(n, "samples")
     need(temperature > 0, "a positive temperature", temperature)
     device = gen.device if gen is not None else device_of(net)
     return decode(method, net, method.prior(n, gen, device, temperature), **kwargs)
@@ -299,11 +367,18 @@ def encode(
     y: Tensor,  # data, (n, *shape)
     steps: int = 60,  # steps of the grid
     step: Callable = rk4,  # euler, heun, rk4 or dopri5()
+    batch: int = 10_000,  # lines followed at a time
+    label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # latents, (n, *shape), float64
     "Follow lines from data to the start of the lines; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
-    slope = partial(method.velocity, narrow(net))
-    return sample(slope, y, method.times(steps).flip(0), step)
+    labels = _labels_for(method, label, len(y), y.device)
+    times, found = method.times(whole_number(steps, "steps")).flip(0), []
+    with _evaluating(net):
+        for part in _parts(len(y), whole_number(batch, "lines in a batch")):
+            slope = partial(method.velocity, _bound(narrow(net), labels, part))
+            found.append(sample(slope, y[part], times, step))
+    return torch.cat(found)
 
 
 def slerp(
@@ -344,6 +419,27 @@ def divergence(
     return v.detach(), total
 
 
+def _log_prob(
+    method: Method,
+    net: Callable,  # a network in the caller's dtype, with its labels
+    y: Tensor,  # data, (b, *shape), float64
+    times: Tensor,  # the grid, from the data on
+    step: Callable,
+    signs: Tensor,  # of Hutchinson's estimate, (b, *shape); None: the exact trace
+) -> Tensor:  # nats, (b,)
+    "The log-likelihood of one batch."
+    slope = partial(method.velocity, net)
+
+    def with_divergence(state, s):
+        v, div = divergence(slope, state[:, :-1].view_as(y), s, signs)
+        return torch.cat([flat(v), div[:, None]], 1)
+
+    # the accumulated divergence rides along as the last column of the state
+    start = torch.cat([flat(y), y.new_zeros(len(y), 1)], 1)
+    end = sample(with_divergence, start, times, step)
+    return (method.log_prior(end[:, :-1].view_as(y)) + end[:, -1]).detach()
+
+
 def log_prob(
     method: Method,
     net: Callable,  # a network or a closed-form function
@@ -352,21 +448,33 @@ def log_prob(
     step: Callable = rk4,  # euler, heun, rk4 or dopri5()
     exact: bool = True,  # the exact trace, or Hutchinson's estimate?
     gen: torch.Generator = None,  # randomness of the estimate
+    batch: int = 1000,  # lines followed at a time
+    label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # nats, (n,), float64
     "Log-likelihood by the change of variables; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
-    slope, signs = partial(method.velocity, narrow(net)), None
+    labels = _labels_for(method, label, len(y), y.device)
+    times, found, signs = method.times(whole_number(steps, "steps")).flip(0), [], None
     if not exact:
         signs = torch.randint(0, 2, y.shape, generator=gen, device=y.device).double() * 2 - 1
+    with _evaluating(net):
+        for part in _parts(len(y), whole_number(batch, "lines in a batch")):
+            bound = _bound(narrow(net), labels, part)
+            drawn = None if signs is None else signs[part]
+            found.append(_log_prob(method, bound, y[part], times, step, drawn))
+    return torch.cat(found)
 
-    def with_divergence(state, s):
-        v, div = divergence(slope, state[:, :-1].view_as(y), s, signs)
-        return torch.cat([flat(v), div[:, None]], 1)
 
-    # the accumulated divergence rides along as the last column of the state
-    start = torch.cat([flat(y), y.new_zeros(len(y), 1)], 1)
-    end = sample(with_divergence, start, method.times(steps).flip(0), step)
-    return method.log_prior(end[:, :-1].view_as(y)) + end[:, -1]
+def bits_per_dim(
+    log_likelihood: Tensor,  # of data in the model's units, nats, (n,)
+    shape: tuple,  # shape of a data point
+    scale: float | Tensor = 1.0,  # own units per unit of the model, a number or (*shape)
+    levels: int = 256,  # of a unit of the data's own: 256 for pixels in [0, 1]
+) -> Tensor:  # (n,)
+    "Bits per dimension of dequantised data: those of the density in units of one level."
+    N = math.prod(shape)
+    scale = torch.as_tensor(scale, dtype=torch.float64).expand(shape)
+    return -log_likelihood.double() / (N * math.log(2)) + (scale * levels).log2().mean()
 
 # %% ../../nbs/engine/03_solvers.ipynb #docsolve
 document(globals())
