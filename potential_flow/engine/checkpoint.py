@@ -68,16 +68,18 @@ def save_tensors(
 # raised whenever the meaning of a stored field changes
 FORMAT = 3
 # the parts of a run that have to belong together
-_PARTS = ("net.", "ema.", "opt.", "units.", "losses")
+_PARTS = ("net.", "ema.", "opt.", "units.", "source_units.", "losses")
+# the ways back to the data's own units, where a run has them
+_UNITS = ("units", "source_units")
 
 
 def _run_tensors(run: Run) -> dict:
     "All tensors of a run under flat names."
-    net, units = unwrapped(run.net), run.units
-    found = {f"net.{name}": value for name, value in net.state_dict().items()}
-    found |= {f"ema.{name}": value for name, value in run.ema.state_dict().items()}
-    if units is not None:
-        found |= {f"units.{name}": value for name, value in units.state_dict().items()}
+    modules = {"net": unwrapped(run.net), "ema": run.ema}
+    modules |= {part: getattr(run, part) for part in _UNITS if getattr(run, part) is not None}
+    found = {}
+    for part, module in modules.items():
+        found |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
     for i, state in run.opt.state_dict()["state"].items():
         found |= {f"opt.{i}.{name}": value for name, value in state.items()}
     found["losses"] = torch.tensor(run.losses, dtype=torch.float64)
@@ -93,6 +95,11 @@ def _hash(tensors: dict) -> str:
             found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             found.update(value.reshape(-1).view(torch.uint8).numpy())
     return found.hexdigest()
+
+
+def _config_of(units: nn.Module | None) -> dict | None:
+    "The configuration of units, where there are any."
+    return None if units is None else net_config(units)
 
 
 def _run_meta(run: Run, tensors: dict) -> dict:
@@ -111,7 +118,8 @@ def _run_meta(run: Run, tensors: dict) -> dict:
         "sha256": _hash(tensors),
         "method": to_config(run.method),
         "net": net_config(run.net),
-        "units": None if run.units is None else net_config(run.units),
+        "units": _config_of(run.units),
+        "source_units": _config_of(run.source_units),
         "recipe": asdict(run.recipe),
     }
 
@@ -319,22 +327,27 @@ def _one_sentence(folder: Path) -> Iterator[None]:
         raise ValueError(f"needed a checkpoint whose parts fit in {folder}, got {got}") from error
 
 
+def _module(config: dict, weights: dict, classes: Iterable[type]) -> nn.Module:
+    "A stored module with its weights."
+    shapes = {name: value.shape for name, value in weights.items()}
+    module = build_net_for(config, shapes, classes)
+    module.load_state_dict(weights)
+    return module
+
+
 def _rebuilt(meta: dict, tensors: dict, classes: Iterable[type], device) -> Run:
     "The run of a checkpoint, with its weights."
-    parts = {prefix: _part(tensors, prefix) for prefix in _PARTS[:4]}
     method = from_config(meta["method"], classes)
-    shapes = {name: value.shape for name, value in parts["net."].items()}
-    net = build_net_for(meta["net"], shapes, classes).to(device)
-    units = meta.get("units")
-    if units is not None:
-        shapes = {name: value.shape for name, value in parts["units."].items()}
-        units = build_net_for(units, shapes, classes)
-        units.load_state_dict(parts["units."])
+    net = _module(meta["net"], _part(tensors, "net."), classes).to(device)
+    ways = {
+        part: _module(meta[part], _part(tensors, f"{part}."), classes)
+        for part in _UNITS
+        if meta.get(part) is not None
+    }
     recipe = Recipe(**meta["recipe"])
     need(0 <= meta["skipped"] <= meta["step"], "skipped steps among those done", meta["skipped"])
-    run = Run(method, net, recipe, meta["data"], meta["n"], meta["source"], units)
-    net.load_state_dict(parts["net."])
-    run.ema.load_state_dict(parts["ema."])
+    run = Run(method, net, recipe, meta["data"], meta["n"], meta["source"], **ways)
+    run.ema.load_state_dict(_part(tensors, "ema."))
     _load_optimiser(run, tensors)
     run.losses = tensors["losses"].tolist()
     need(run.step == meta["step"], f"{meta['step']} losses, one a step", run.step)

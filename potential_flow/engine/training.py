@@ -96,12 +96,14 @@ class Run:
         n: int = 0,  # number of points, for the record
         source: str = "",  # name of the source data, where the method has two data sets
         units: nn.Module = None,  # the way back to the data's own units; None: they are the data's
+        source_units: nn.Module = None,  # that of the source data; None: the same
     ):
         need(isinstance(method, Method), "a method", type(method).__name__, TypeError)
         need(isinstance(net, nn.Module), "a torch.nn.Module", type(net).__name__, TypeError)
         recipe = recipe or Recipe()
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
-        self.method, self.net, self.units = method, net, units
+        self.method, self.net = method, net
+        self.units, self.source_units = units, source_units
         self.data, self.n, self.source = data, n, source
         self.ema = _averaged(unwrapped(net), self.recipe.ema)
         self.opt = torch.optim.AdamW(
