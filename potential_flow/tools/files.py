@@ -20,10 +20,38 @@ from ..engine.checkpoint import atomic
 from .tables import TABLES, Parts, read_table, reason
 
 # %% ../../nbs/tools/02_files.ipynb #fil00008
-_KINDS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_KINDS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "TIFF",
+    "WEBP",
+    "PPM",
+)
 _ENDINGS = set(".png .jpg .jpeg .jpe .jfif .bmp .gif .tif .tiff .webp .ppm .pgm .pbm".split())
-_GREY = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I"}
-_COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
+# Pillow's names for what is stored
+_GREY = {
+    "1",
+    "L",
+    "LA",
+    "La",
+    "I;16",
+    "I;16B",
+    "I;16L",
+    "I",
+}
+_COLOUR = {
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBa",
+    "RGBX",
+    "CMYK",
+    "YCbCr",
+    "HSV",
+}
 
 
 def _on_white(image):

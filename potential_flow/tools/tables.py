@@ -119,11 +119,23 @@ def tensor_of(
 ) -> Tensor:
     "An array as a tensor of the same numbers."
     array = np.ascontiguousarray(array)
-    need(array.dtype.kind in "fiub", "an array of numbers", str(array.dtype))
-    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True))
+    kind = array.dtype
+    need(kind.kind in "fiub", "an array of numbers", str(kind))
+    native = kind.newbyteorder("=")
+    return torch.from_numpy(array.astype(native, copy=True))
 
 
-_POINTS, _LABELS = ("train", "x", "data"), ("labels", "y", "train_labels")
+# names under which people store them
+_POINTS = (
+    "train",
+    "x",
+    "data",
+)
+_LABELS = (
+    "labels",
+    "y",
+    "train_labels",
+)
 
 
 def _named_parts(path: Path, arrays: dict) -> Parts:
@@ -156,8 +168,21 @@ def _read_safetensors(path: Path) -> Parts:
     return _named_parts(path, {name: x.numpy() for name, x in known.items()})
 
 
-_ARRAYS = {".npy": _read_npy, ".npz": _read_npz, ".safetensors": _read_safetensors}
+_ARRAYS = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".safetensors": _read_safetensors,
+}
 TABLES = (".csv", *_ARRAYS)
+# what broken files raise
+_BROKEN = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    SafetensorError,
+    BadZipFile,
+)
 
 
 def read_table(
@@ -173,7 +198,7 @@ def read_table(
     need(label_column is None, "a .csv file for a label column", path.name)
     try:
         return _ARRAYS[ending](path)
-    except (ValueError, OSError, EOFError, KeyError, SafetensorError, BadZipFile) as error:
+    except _BROKEN as error:
         raise ValueError(f"needed points in {path.name}, got: {reason(error)}") from error
 
 # %% ../../nbs/tools/01_tables.ipynb #tab0000b
