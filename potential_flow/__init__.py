@@ -1,1 +1,40 @@
+"""Generative models from electrostatics: the front door, whose names are imported when used."""
+
 __version__ = "0.2.0"
+
+_NAMES = {
+    "core": "generator",
+    "engine.checkpoint": "Flow flow_of load_run save_run",
+    "engine.conditions": "Bound Guided",
+    "engine.contract": "check_method",
+    "engine.solvers": "bits_per_dim encode generate log_prob",
+    "engine.training": "Recipe Run steps",
+    "methods.efm": "EFM translate",
+    "methods.flow_matching": "FlowMatching",
+    "methods.pfgm": "PFGM",
+    "methods.pfgmpp": "PFGMpp",
+    "methods.potential": "Potential",
+    "methods.vapo": "VAPO",
+    "methods.vpfb": "VPFB",
+    "nets.precondition": "Precondition",
+    "tools.data": "load_data",
+    "tools.metrics": "judge",
+    "tools.plots": "image_grid scatter",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    "A name of the front door, imported from the module where it lives."
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

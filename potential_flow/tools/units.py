@@ -272,7 +272,7 @@ class Columns(Units):
         name: str = "samples",  # of the files, without their ending
     ) -> list:  # paths of the files
         "Write samples as safetensors and as a .csv with the names of the columns."
-        from potential_flow.tools.files import write_table
+        from potential_flow.tools.tables import write_table
 
         written = super().write(x, folder, name)
         path = Path(folder) / f"{name}.csv"
