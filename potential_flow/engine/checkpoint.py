@@ -23,7 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from ..core import device_of, document, generator, need
@@ -270,7 +270,8 @@ def _read_both(folder: Path) -> tuple:  # JSON part, and tensors
     shapes = _header(weights)
     need("losses" in shapes, "the losses among the weights", sorted(shapes)[:3])
     try:
-        tensors = load_file(weights)
+        # not mapped into memory: a file that changes under its reader would end the process
+        tensors = load(weights.read_bytes())
     except (SafetensorError, OSError) as error:
         raise ValueError(f"needed a complete {weights}, got: {error}") from error
     found = _hash(tensors)
