@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from ..core import as_points, document, need
 from ..engine.checkpoint import atomic
-from .tables import TABLES, Parts, read_table, reason
+from .tables import TABLES, Parts, read_table, reason, write_table
 
 # %% ../../nbs/tools/02_files.ipynb #fil00008
 _KINDS = (
