@@ -15,9 +15,20 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core import as_points, bcast, document, flat, need, slope, sqnorm
+from potential_flow.core import (
+    as_points,
+    bcast,
+    document,
+    flat,
+    need,
+    slope,
+    sqnorm,
+    whole_number,
+)
 from ..engine.method import Method
 from ..engine.solvers import narrow
+from ..nets.heads import scalars_of
+from ..nets.trunks import need_shape
 from ..physics.kernels import StudentKernel, sample_noise
 from potential_flow.physics.sheet import (
     GaussianSheet,
@@ -73,9 +84,7 @@ def gradient(
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         x, s = _leaf(x), _leaf(s)
-        value = f(x, s)
-        wanted = f"a scalar network, one number for each of {len(x)} points"
-        need(value.shape == x.shape[:1], wanted, value)
+        value = scalars_of(f(x, s), x)
         need(value.requires_grad, "a network that can be differentiated in x and s", value)
         # the gradient in s of a network that does not look at s is zero, not missing
         along, across = torch.autograd.grad(
@@ -123,10 +132,10 @@ class Descent(Method):
     cov: tuple = default(default=(1.0,), repr=False)  # its covariance: 1, N or N² numbers
 
     def __post_init__(self):
-        for name in ("shape", "mean", "cov"):
+        object.__setattr__(self, "shape", need_shape(self.shape))
+        for name in ("mean", "cov"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        enough = len(self.shape) > 0 and self.N >= 2
-        need(enough, "at least two data coordinates (with one, V is a logarithm)", self.shape)
+        need(self.N >= 2, "at least two data coordinates (with one, V is a logarithm)", self.shape)
         need(len(self.mean) in (0, self.N), f"a mean of {self.N} numbers", len(self.mean))
         sizes = (1, self.N, self.N**2)
         wanted = f"a covariance of 1, {self.N} or {self.N**2} numbers"
@@ -166,14 +175,12 @@ class Descent(Method):
     ) -> "Descent":
         "The method for these data: shape, box, radius, mean and covariance of the data."
         as_points(y, "y")
-        found = {"shape": tuple(y.shape[1:]), "low": float(y.min()), "high": float(y.max())}
-        if not {"mean", "cov"} <= set(given):
-            found |= sheet_fields(y)
+        found = {} if {"mean", "cov"} <= set(given) else sheet_fields(y)
         found |= given
         # the radius is that about the mean which the sheet will have
-        offset = flat(y).double() - torch.tensor(found["mean"] or 0.0, dtype=torch.float64).to(y)
-        found.setdefault("radius", float(sqnorm(offset).max().sqrt()))
-        return cls(**found)
+        mean = torch.tensor(found["mean"] or 0.0, dtype=torch.float64, device=y.device)
+        found.setdefault("radius", float(sqnorm(flat(y).double() - mean).max().sqrt()))
+        return super().fitted(y, **found)
 
     def prior(
         self,
@@ -183,7 +190,7 @@ class Descent(Method):
         temperature: float = 1.0,  # scale of the displacement from the sheet's mean
     ) -> Tensor:  # (n, *shape), float64
         "Points of the sheet plus Cauchy noise of scale z_max: the exact flux of the sheet."
-        sheet = self.sheet.to(device)
+        n, sheet = whole_number(n, "lines"), self.sheet.to(device)
         height = torch.full((n,), float(self.z_max), dtype=torch.float64, device=device)
         noise = sample_noise(self.kernel, self.shape, height, gen)
         start = sample_sheet(sheet, n, gen) + noise
@@ -194,6 +201,7 @@ class Descent(Method):
         x: Tensor,  # starts of lines, (B, *shape)
     ) -> Tensor:  # (B,), nats
         "ln of the flux density of the sheet through the plane of the prior."
+        as_points(x, "x", self.shape, finite=False)
         return sheet_log_density(self.sheet.to(x.device), x.double(), self.z_max)
 
     def times(

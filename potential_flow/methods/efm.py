@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..core import as_points, bcast, document, flat, need, sqnorm
+from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
 from ..engine.method import Method
 from ..engine.solvers import Samples, decode
+from ..nets.heads import means_of
 from ..nets.plates import PlateMeans
-from ..nets.trunks import SIREN, ResidualMLP
+from ..nets.trunks import SIREN, ResidualMLP, need_shape
 from ..physics.capacitor import Capacitor
 from ..physics.charges import Charges
 from ..physics.fields import log_evidence, posterior_mean
@@ -101,8 +102,8 @@ class _BetweenPlates(Method):
     high: float = math.inf
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", tuple(self.shape))
-        need(len(self.shape) > 0 and self.N >= 2, "at least two data coordinates", self.shape)
+        object.__setattr__(self, "shape", need_shape(self.shape))
+        need(self.N >= 2, "at least two data coordinates", self.shape)
         need(0 < self.L < math.inf, "a distance L > 0 of the plates", self.L)
         need(0 < self.z_min < self.L / 4, "0 < z_min < L/4", (self.z_min, self.L))
         sizes = (self.omega, self.jitter)
@@ -145,12 +146,14 @@ class _BetweenPlates(Method):
         gaussian = self.omega > 0 and not self.reverse
         wanted = "a Gaussian plate where lines start; for data give points to `translate`"
         need(gaussian, wanted, (self.omega, self.reverse))
+        n = whole_number(n, "lines")
         e = torch.randn(n, *self.shape, generator=gen, dtype=torch.float64, device=device)
         return self.starts(temperature * self.omega * e, gen)
 
     def log_prior(self, x: Tensor) -> Tensor:
         "ln of the density of the starts: the flux of the Gaussian plate at the height z_min."
         need(self.omega > 0 and self.jitter > 0, "a Gaussian plate and jitter > 0", self.jitter)
+        as_points(x, "x", self.shape, finite=False)
         sheet = isotropic_sheet(self.shape, self.omega, device=x.device)
         return sheet_log_density(sheet, x, self.jitter * self.z_min)
 
@@ -335,7 +338,8 @@ class EFM(_AlongHeight):
         else:
             rows = torch.randint(len(table.x), (len(y),), generator=gen, device=y.device)
             lesson = Lesson(*(part[rows] for part in table))
-        from_source, from_target, log_odds = net(lesson.x, lesson.z)
+        answer = means_of(net(lesson.x, lesson.z), lesson.x)
+        from_source, from_target, log_odds = answer
         off_source = flat(from_source - lesson.source).square().mean(1)
         off_target = flat(from_target - lesson.target).square().mean(1)
         share, weights = lesson.share, self._weights(lesson.x, lesson.z)

@@ -21,7 +21,7 @@ from potential_flow.methods.efm import (
     least_rise,
     seen_plate,
 )
-from ..nets.heads import PlateNet
+from ..nets.heads import PlateNet, vectors_of
 from ..nets.trunks import SIREN, ResidualMLP
 from ..physics.capacitor import Capacitor, plate_field, sample_plate, superposed
 from ..physics.charges import Charges
@@ -141,7 +141,7 @@ class _LearntField(_BetweenPlates):
     ) -> Tensor:
         "Squared error of the two parts, (B,)."
         point = self._points(y, gen, table, whole, source)
-        vx, vz = net(point.x, point.z)[:2]
+        vx, vz = vectors_of(net(point.x, point.z), point.x)
         return flat(vx - point.ex).square().sum(1) + (vz - point.ez).square()
 
     def _plates(self, y: Tensor, source: Tensor = None) -> Capacitor:

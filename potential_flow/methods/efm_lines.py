@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core import bcast, document, flat, log_sphere_area, need, slope, sqnorm
 from .efm import held, least_rise
 from .efm_field import Targets, _LearntField
+from ..nets.heads import directions_of
 from ..physics.capacitor import Capacitor
 from ..physics.kernels import sample_noise
 
@@ -186,7 +187,7 @@ class EFMPaper(EFMForward):
     def loss(self, net, y, gen=None, table=None, whole=None, source=None) -> Tensor:
         "Squared error of the direction, and of the log magnitude, (B,)."
         point = self._points(y, gen, table, whole, source)
-        vx, vz, log = net(point.x, point.z)
+        vx, vz, log = directions_of(net(point.x, point.z), point.x)
         error = flat(vx - point.ex).square().sum(1) + (vz - point.ez).square()
         return error + self.magnitude * (log - point.log).square()
 

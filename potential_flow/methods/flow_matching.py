@@ -8,17 +8,16 @@ __all__ = ['VelocityNet', 'FlowMatching', 'OTFlowMatching']
 # %% ../../nbs/methods/04_flow_matching.ipynb #818ada9c
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, bcast, document, flat, need, sqnorm
+from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
 from ..engine.config import class_path
 from ..engine.method import Method
-from .posterior import need_shape
-from ..nets.heads import log_features
-from ..nets.trunks import MLP, build_trunk
+from ..nets.heads import log_features, points_of, with_label
+from ..nets.trunks import MLP, ResidualMLP, build_trunk, need_shape
 from ..physics.kernels import StudentKernel, ideal_denoiser
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #710fc68e
@@ -30,26 +29,30 @@ class VelocityNet(nn.Module):
         shape: tuple,  # shape of a data point
         frequencies: int = 4,  # pairs of Fourier features of t
         trunk=MLP,  # class of the trunk, or its path "module:Class"
+        classes: int = 0,  # labels that it takes, 0 … classes − 1; 0: none
         **trunk_args,  # width, depth, … of the trunk
     ):
         super().__init__()
-        self.shape, N = need_shape(shape), math.prod(shape)
+        self.shape, self.classes = need_shape(shape), classes
+        N = math.prod(self.shape)
         self.register_buffer("freqs", 2.0 ** torch.arange(frequencies), persistent=False)
-        self.trunk = build_trunk(trunk, N + 1 + 2 * frequencies, N, **trunk_args)
-        own = dict(shape=self.shape, frequencies=frequencies)
+        self.trunk = build_trunk(trunk, N + 1 + 2 * frequencies + classes, N, **trunk_args)
+        own = dict(shape=self.shape, frequencies=frequencies, classes=classes)
         self.config = own | dict(trunk=class_path(type(self.trunk))) | trunk_args
 
     def forward(
         self,
         x: Tensor,  # points, (B, *shape)
         t: Tensor,  # times, (B,)
+        label: Tensor = None,  # classes, (B,), −1 for none; None: none at all
     ) -> Tensor:  # velocities, (B, *shape)
         "The velocity at points and times."
         as_points(x, "x", self.shape, finite=False)
         t = t.to(x.dtype)
         kappa = bcast((t.square() + (1 - t).square()).sqrt(), x)
         features = log_features(t.exp(), self.freqs.to(x.dtype))
-        F = self.trunk(torch.cat([flat(x / kappa), features], 1))
+        seen = torch.cat([flat(x / kappa), features], 1)
+        F = self.trunk(with_label(seen, label, self.classes))
         return bcast(2 * t - 1, x) * x / kappa**2 + F.view_as(x) / kappa
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #ba1f681c
@@ -57,6 +60,7 @@ class VelocityNet(nn.Module):
 class FlowMatching(Method):
     "Flow matching on straight segments, net(x, t) -> the mean of y − ε (arXiv 2210.02747)."
 
+    conditional: ClassVar[bool] = True
     shape: tuple = (2,)  # shape of a data point
     t_last: float = 0.998  # last node of the grid; the rest is one Euler step
 
@@ -83,7 +87,7 @@ class FlowMatching(Method):
         noise = self.noise_for(as_points(y, "y", self.shape), gen)
         t = torch.rand(len(y), generator=gen, dtype=torch.float64, device=y.device).to(y.dtype)
         x = bcast(1 - t, y) * noise + bcast(t, y) * y
-        return flat(net(x, t) - (y - noise)).square().mean(1)
+        return flat(points_of(net(x, t), x) - (y - noise)).square().mean(1)
 
     def prior(
         self,
@@ -93,6 +97,7 @@ class FlowMatching(Method):
         temperature: float = 1.0,  # scale of the starts
     ) -> Tensor:  # (n, *shape), float64
         "Standard normal starts."
+        n = whole_number(n, "lines")
         starts = torch.randn(n, *self.shape, generator=gen, dtype=torch.float64, device=device)
         return temperature * starts
 
@@ -101,6 +106,7 @@ class FlowMatching(Method):
         x: Tensor,  # starts of lines, (B, *shape)
     ) -> Tensor:  # (B,), nats
         "ln of the standard normal density."
+        as_points(x, "x", self.shape, finite=False)
         return -sqnorm(x) / 2 - self.N / 2 * math.log(2 * math.pi)
 
     def times(
@@ -146,12 +152,17 @@ class FlowMatching(Method):
         self,
         **kwargs,  # width, depth, … of its trunk
     ) -> nn.Module:
-        "A `VelocityNet`."
-        return VelocityNet(self.shape, **kwargs)
+        "A `VelocityNet`; on a residual MLP in many dimensions."
+        many = self.N >= 16 and "trunk" not in kwargs
+        suited = {"trunk": ResidualMLP, "width": 256, "depth": 3} if many else {}
+        return VelocityNet(self.shape, **suited | kwargs)
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #0942866c
 class OTFlowMatching(FlowMatching):
     "Flow matching with noise and data paired by optimal transport in each batch (2302.00482)."
+
+    # across labels the pairing would give each class a noise of its own
+    conditional: ClassVar[bool] = False
 
     def noise_for(
         self,

@@ -16,12 +16,21 @@ from typing import Callable, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, bcast, document, flat, generator, need, sqnorm
+from potential_flow.core import (
+    as_points,
+    bcast,
+    document,
+    flat,
+    generator,
+    need,
+    sqnorm,
+    whole_number,
+)
 from ..engine.method import Method
 from ..engine.solvers import narrow
 from .descent import gradient
-from ..nets.heads import EnergyNet
-from ..nets.trunks import SIREN, ResidualMLP
+from ..nets.heads import EnergyNet, scalars_of
+from ..nets.trunks import SIREN, ResidualMLP, need_shape
 from ..physics.charges import Charges
 from ..physics.fields import log_evidence
 from ..physics.kernels import StudentKernel, score
@@ -59,9 +68,8 @@ class GaussianPath(Method):
     high: float = math.inf  # upper end
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "shape", need_shape(self.shape))
         widths = (self.nu, self.omega, self.sigma_data)
-        need(len(self.shape) > 0, "a shape of at least one coordinate", self.shape)
         need(min(widths) > 0, "positive nu, omega and sigma_data", widths)
         need(self.low < self.high, "low < high", (self.low, self.high))
 
@@ -136,6 +144,7 @@ class GaussianPath(Method):
         temperature: float = 1.0,  # scale of the starts
     ) -> Tensor:  # (n, *shape), float64
         "A Gaussian with the second moment that the data have on the path at its first time."
+        n = whole_number(n, "lines")
         new = {"generator": gen, "dtype": torch.float64, "device": device}
         return temperature * start_width(self) * torch.randn(n, *self.shape, **new)
 
@@ -144,6 +153,7 @@ class GaussianPath(Method):
         x: Tensor,  # starts of lines, (B, *shape)
     ) -> Tensor:  # (B,), nats
         "ln of the density of the starts."
+        as_points(x, "x", self.shape, finite=False)
         variance = start_width(self) ** 2
         return -sqnorm(x) / (2 * variance) - self.N / 2 * math.log(2 * math.pi * variance)
 
@@ -235,7 +245,7 @@ def centred_loss(
     "The weak form of F(x) − F(μ y), averaged over the noise and its mirror image."
     middle = method.point(point.y, point.s, torch.zeros_like(point.noise))
     mirrored = method.point(point.y, point.s, -point.noise)
-    offset = narrow(net)(middle.x, point.s)
+    offset = scalars_of(narrow(net)(middle.x, point.s), middle.x)
     one = weak_loss(method, net, point, offset)
     other = weak_loss(method, net, mirrored, offset)
     return (one + other) / 2
@@ -280,6 +290,7 @@ class PotentialFlow(GaussianPath):
     "A scalar whose gradient is the velocity of a Gaussian path; net(x, s) -> F, its residual."
 
     lr: ClassVar[float] = 1e-3
+    conditional: ClassVar[bool] = True
 
     def scales(
         self,
@@ -302,7 +313,8 @@ class PotentialFlow(GaussianPath):
         "Φ = a |x|²/2 + r F."
         scales = self.scales(s)
         quadratic = scales.curvature * flat(x).square().sum(1) / 2
-        return (quadratic + scales.size * narrow(net)(x, s)).to(x.dtype)
+        value = scalars_of(narrow(net)(x, s), x)
+        return (quadratic + scales.size * value).to(x.dtype)
 
     def loss(
         self,

@@ -13,15 +13,23 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from ..core import as_points, document, flat, need, slope, sqnorm
+from potential_flow.core import (
+    as_points,
+    document,
+    flat,
+    need,
+    slope,
+    sqnorm,
+    whole_number,
+)
 from ..engine.method import Method
 from potential_flow.methods.posterior import (
     geometric,
-    need_shape,
     plane_log_density,
     plane_starts,
 )
-from ..nets.heads import FieldNet
+from ..nets.heads import FieldNet, vectors_of
+from ..nets.trunks import need_shape
 from ..physics.charges import Charges
 from ..physics.fields import coulomb, normalised, superpose
 from ..physics.kernels import StudentKernel
@@ -132,7 +140,7 @@ class PFGMField(Method):
         "Squared error of the normalised field per component (arXiv 2209.11178, eq. 5)."
         x, z = self.perturb(as_points(y, "y", self.shape), gen)
         vx, vz = self.target(x, z, self._charges(y, data, gen))
-        guess_x, guess_z = net(x, z)
+        guess_x, guess_z = vectors_of(net(x, z), x)
         squared = flat(guess_x - vx).square().sum(1) + (guess_z - vz).square()
         return squared / (self.N + 1)
 
@@ -144,7 +152,7 @@ class PFGMField(Method):
         temperature: float = 1.0,  # scale of the starts
     ) -> Tensor:  # (n, *shape), float64
         "Starts with the flux of a point charge, or of a sheet, through the first plane."
-        kernel = StudentKernel(self.N, 1.0)
+        n, kernel = whole_number(n, "lines"), StudentKernel(self.N, 1.0)
         starts = plane_starts(kernel, self.shape, self.z_max, self.width, n, gen, device)
         return temperature * starts
 
@@ -153,6 +161,7 @@ class PFGMField(Method):
         x: Tensor,  # starts of lines, (B, *shape)
     ) -> Tensor:  # (B,), nats
         "ln of that flux density."
+        as_points(x, "x", self.shape, finite=False)
         return plane_log_density(x, self.z_max, self.width)
 
     def times(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core import document, need
+from ..core import as_points, document, need, sqnorm
 from .posterior import PosteriorMean
 from ..physics.kernels import StudentKernel
 
@@ -22,7 +22,7 @@ class PFGMpp(PosteriorMean):
     "PFGM++: net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
 
     P_mean: float = -1.2  # mean of ln σ in training
-    D: float = 128.0  # extra dimensions, any real number in (0, ∞]
+    D: float = 128.0  # extra dimensions, any real number in [0.05, ∞]
     sigma_min: float = 0.002  # last noise level, in units of the data
     sigma_max: float = 10.0  # first noise level: the prior's
     rho: float = 7.0  # curvature of the grid
@@ -30,10 +30,27 @@ class PFGMpp(PosteriorMean):
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "D", float(self.D))
-        need(self.D > 0, "D in (0, inf]", self.D)
+        # below, the noise has no scale that float64 could hold
+        need(self.D >= 0.05, "D ≥ 0.05", self.D)
         levels = (self.sigma_min, self.sigma_max)
         need(0 < self.sigma_min < self.sigma_max < math.inf, "0 < sigma_min < sigma_max", levels)
         need(self.rho > 0, "a positive rho", self.rho)
+
+    @classmethod
+    def fitted(
+        cls,
+        y: Tensor,  # data, (M, *shape)
+        **given,  # fields that are given and not fitted
+    ) -> "PFGMpp":
+        "The method for these data: shape, box, first noise level, and levels of training."
+        radius = float(sqnorm(as_points(y, "y")).mean().sqrt())
+        first = given.get("sigma_max", max(cls.sigma_max, 5 * radius))
+        # training reaches from `lowest` to the first level, with as many deviations as by default
+        lowest = math.exp(2 * cls.P_mean) / cls.sigma_max
+        wider = max(1.0, math.log(first / lowest) / math.log(cls.sigma_max / lowest))
+        middle = cls.P_mean + max(0.0, math.log(first / cls.sigma_max)) / 2
+        found = {"sigma_max": first, "P_mean": middle, "P_std": wider * cls.P_std}
+        return super().fitted(y, **found | given)
 
     @property
     def kernel(self) -> StudentKernel:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core import as_points, bcast, document, flat, log_sphere_area, need, sqnorm
 from .descent import Descent, Vector, gradient, sheet_fields
-from ..nets.heads import ScalarNet
+from ..nets.heads import ScalarNet, scalars_of
 from ..physics.charges import Charges
 from ..physics.fields import field, log_potential
 from ..physics.kernels import sample_noise
@@ -282,7 +282,7 @@ class MultipoleResidual(Descent):
         "Squared error of the residual and of its gradient, and the harmonic penalty."
         x, s = table.x, table.s
         if self.gradient_weight == self.harmonic == 0:
-            return (net(x, s) - table.u).square()
+            return (scalars_of(net(x, s), x) - table.u).square()
         if self.harmonic:
             x, s = x.requires_grad_(), s.requires_grad_()
         u, along, across = gradient(net, x, s)

@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 
 from ..core import as_points, document, flat, need, sqnorm
 from .descent import Descent, Vector, gradient
-from ..nets.heads import ScalarNet
+from ..nets.heads import ScalarNet, scalars_of
 from ..physics.charges import Charges
 from ..physics.fields import log_potential
 from ..physics.kernels import sample_noise
@@ -95,7 +95,7 @@ class PotentialRatio(Descent):
         z: Tensor,  # heights, (B,)
     ) -> Tensor:  # f, (B,)
         "f = ln(V/V_sheet) of a network."
-        return self.falloff(x, z) * net(x, z)
+        return self.falloff(x, z) * scalars_of(net(x, z), x)
 
     def _log_ratio_gradient(self, net: Callable, x: Tensor, z: Tensor) -> tuple:
         "f (B,) and ∇f."

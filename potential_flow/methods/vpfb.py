@@ -8,7 +8,7 @@ __all__ = ['VPFB', 'innovation', 'correlation', 'blended_cosine', 'VPFBPublished
 # %% ../../nbs/methods/13_vpfb.ipynb #vb000003
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor
@@ -80,6 +80,8 @@ def blended_cosine(
 class VPFBPublished(VPFB):
     "The four-term loss of the code of arXiv 2504.16262; net(x, s) -> the potential Φ itself."
 
+    # the loss correlates the points of a batch
+    conditional: ClassVar[bool] = False
     t_min: float = 1e-5  # first time
     correlation: float = 1.0  # weight of the correlation of Γ and Φ
     cosine: float = 1.0  # weight of −g·v / (|g||v|)^t / N

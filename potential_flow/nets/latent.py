@@ -18,6 +18,7 @@ from ..engine.config import net_config
 from ..engine.method import Method, to_config
 from ..engine.solvers import Samples
 from ..engine.training import Run
+from .trunks import need_shape
 
 # %% ../../nbs/nets/03_latent.ipynb #8bb1a180
 def _conv(before: int, after: int, stride: int = 1) -> nn.Conv2d:
@@ -84,7 +85,8 @@ class VAE(nn.Module):
         x: Tensor,  # images, (B, C, H, W)
     ) -> tuple:  # mean and log-variance of the code, (B, latent) each
         "The distribution of the code of each image."
-        return self.down(as_points(x, "x", self.shape, finite=False)).chunk(2, 1)
+        x = as_points(x, "x", self.shape, finite=False)
+        return self.down(x.to(self.down[0].weight.dtype)).chunk(2, 1)
 
     def decode(
         self,
@@ -105,13 +107,13 @@ class VAE(nn.Module):
 # %% ../../nbs/nets/03_latent.ipynb #b49f39fa
 @dataclass(frozen=True)
 class Evidence(Method):
-    "The loss of a VAE, for `fit`."
+    "The loss of a VAE, for `Run.fit`."
 
     shape: tuple  # shape of an image
     noise: float = 0.3  # standard deviation of the decoder, in units of the data
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "shape", need_shape(self.shape))
         need(self.noise > 0, "a positive noise", self.noise)
 
     def loss(
