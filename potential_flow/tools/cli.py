@@ -225,7 +225,10 @@ def pf_train(
 ) -> Run:
     "Train a method on data of any kind, and leave a checkpoint."
     words = {**locals(), "data": target or data}
-    given = {name: words[name] for name in asdict(Plan()) if words[name] not in (None, False)}
+    given = {name: words[name] for name in asdict(Plan())}
+    # what was not said has no value; a flag that was not set is no option either
+    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not False}
     given |= {name: _whole(given[name]) for name in ("data", "source") if name in given}
     out, where = new_folder(out), device_named(device)
     if resume:
