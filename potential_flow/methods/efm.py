@@ -359,11 +359,12 @@ class EFM(_AlongHeight):
         return plate_slope(x, s, self.L - s, from_source, from_target, log_odds)
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:
-        "Points on the plate; where the flux there is still the other plate's, the line is lost."
+        "The mean charge at the end; where the flux is still the other plate's, the line is lost."
         z = self.times(1)[-1].to(x).expand(len(x))
-        _, _, log_odds = net(x, z)
+        from_source, from_target, log_odds = net(x, z)
+        mean = from_source if self.reverse else from_target.clamp(self.low, self.high)
         passed = log_odds < 0 if self.reverse else log_odds > 0
-        return torch.where(bcast(passed, x), math.nan, super().readout(net, x))
+        return torch.where(bcast(passed, x), math.nan, held(mean, self.radius))
 
     def ideal(self, y: Tensor, source: Tensor = None) -> Callable:
         "The means and the odds of the charges themselves."
