@@ -128,6 +128,14 @@ class _BetweenPlates(Method):
         "The Cauchy noise of a point charge's flux."
         return StudentKernel(self.N, 1.0)
 
+    def _with_trunk(self, given: dict) -> dict:
+        "The arguments of a network with a trunk that suits the dimension, where none is given."
+        if "trunk" in given:
+            return given
+        if self.N < 6:
+            return dict(trunk=SIREN, width=192, depth=3, w0=3.0) | given
+        return dict(trunk=ResidualMLP, width=512, depth=3) | given
+
     def starts(
         self,
         y: Tensor,  # points of the plate where lines start, (n, *shape)
@@ -353,18 +361,19 @@ class EFM(_AlongHeight):
 
     def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
         "E_x / E_z, the means held inside the ball of the charges, the target's in its box."
-        from_source, from_target, log_odds = net(x, s)
-        from_source = held(from_source, self.radius)
-        from_target = held(from_target, self.radius).clamp(self.low, self.high)
-        return plate_slope(x, s, self.L - s, from_source, from_target, log_odds)
+        return plate_slope(x, s, self.L - s, *self._possible(*net(x, s)))
+
+    def _possible(self, source: Tensor, target: Tensor, log_odds: Tensor) -> tuple:
+        "The three parts, the means held where charges can be."
+        inside = held(target, self.radius).clamp(self.low, self.high)
+        return held(source, self.radius), inside, log_odds
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:
         "The mean charge at the end; where the flux is still the other plate's, the line is lost."
         z = self.times(1)[-1].to(x).expand(len(x))
-        from_source, from_target, log_odds = net(x, z)
-        mean = from_source if self.reverse else from_target.clamp(self.low, self.high)
-        passed = log_odds < 0 if self.reverse else log_odds > 0
-        return torch.where(bcast(passed, x), math.nan, held(mean, self.radius))
+        source, target, log_odds = self._possible(*net(x, z))
+        mean, passed = (source, log_odds < 0) if self.reverse else (target, log_odds > 0)
+        return torch.where(bcast(passed, x), math.nan, mean)
 
     def ideal(self, y: Tensor, source: Tensor = None) -> Callable:
         "The means and the odds of the charges themselves."
@@ -380,13 +389,8 @@ class EFM(_AlongHeight):
 
     def network(self, **kwargs) -> torch.nn.Module:
         "A `PlateMeans` on a residual MLP, on a SIREN in few dimensions; width, depth, trunk."
-        size = dict(trunk=ResidualMLP, width=512, depth=3)
-        if self.N < 6:
-            size = dict(trunk=SIREN, width=192, depth=3, w0=3.0)
-        if "trunk" in kwargs:
-            size = {}
         deviations = dict(source_std=self.source_std, target_std=self.target_std)
-        return PlateMeans(self.shape, self.L, **deviations | size | kwargs)
+        return PlateMeans(self.shape, self.L, **deviations | self._with_trunk(kwargs))
 
 # %% ../../nbs/methods/08_efm.ipynb #f265080a
 def few(
