@@ -364,7 +364,7 @@ _HINT = """
 Look at {out}/samples.png, path.png, lines.png and loss.png. Then try:
   pf_sample {out}/checkpoint --n 64 --seed 1
   pf_train --out moons_run --data moons --opts 'D=8'
-  pf_evaluate {out}/checkpoint --features digits
+  pf_evaluate {out}/checkpoint --features digits --allow_few
   jupyter lab nbs/tutorials"""
 
 
