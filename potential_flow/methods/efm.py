@@ -14,6 +14,7 @@ from typing import Callable, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
+from torch.special import ndtr
 
 from ..core import as_points, bcast, document, flat, need, sqnorm
 from ..engine.method import Method
@@ -22,7 +23,7 @@ from ..nets.plates import PlateMeans
 from ..nets.trunks import SIREN, ResidualMLP
 from ..physics.capacitor import Capacitor
 from ..physics.charges import Charges
-from ..physics.fields import log_evidence, posterior_mean
+from ..physics.fields import mean_and_evidence
 from ..physics.kernels import StudentKernel, log_density, sample_noise, score
 from potential_flow.physics.sheet import (
     GaussianSheet,
@@ -79,10 +80,9 @@ def seen_plate(
     if isinstance(plate, GaussianSheet):
         return sheet_posterior_mean(plate, x, d).to(x.dtype), sheet_log_density(plate, x, d)
     kernel = StudentKernel(math.prod(x.shape[1:]), 1.0)
-    weight = score(kernel, d)
     peak = log_density(kernel, torch.zeros_like(d, dtype=torch.float64), d.double())
-    mean = posterior_mean(x, 0.0, plate, weight)
-    return mean, log_evidence(x, 0.0, plate, weight) + peak
+    mean, evidence = mean_and_evidence(x, 0.0, plate, score(kernel, d))
+    return mean, evidence + peak
 
 # %% ../../nbs/methods/08_efm.ipynb #139865ee
 @dataclass(frozen=True)
@@ -188,11 +188,6 @@ class _AlongHeight(_BetweenPlates):
         return held(landed, self.radius) if self.reverse else landed.clamp(self.low, self.high)
 
 # %% ../../nbs/methods/08_efm.ipynb #efmn0009
-def _normal_share(t: Tensor) -> Tensor:
-    "The standard normal distribution function."
-    return 0.5 * (1 + torch.erf(t / math.sqrt(2)))
-
-
 def tube_radius(
     z: Tensor,  # heights above the source plate, in (0, L), (B,)
     h: Tensor,  # distances to the target plate, (B,)
@@ -203,7 +198,7 @@ def tube_radius(
     high = 1e8 * low
     for _ in range(50):
         middle = (low * high).sqrt()
-        too_large = _normal_share(z * middle) + _normal_share(h * middle) > 1.5
+        too_large = ndtr(z * middle) + ndtr(h * middle) > 1.5
         high = torch.where(too_large, middle, high)
         low = torch.where(too_large, low, middle)
     return math.sqrt(N) / low
@@ -372,8 +367,8 @@ class EFM(_AlongHeight):
         "The mean charge at the end; where the flux is still the other plate's, the line is lost."
         z = self.times(1)[-1].to(x).expand(len(x))
         source, target, log_odds = self._possible(*net(x, z))
-        mean, passed = (source, log_odds < 0) if self.reverse else (target, log_odds > 0)
-        return torch.where(bcast(passed, x), math.nan, mean)
+        mean, passing = (source, log_odds < 0) if self.reverse else (target, log_odds > 0)
+        return torch.where(bcast(passing, x), math.nan, mean)
 
     def ideal(self, y: Tensor, source: Tensor = None) -> Callable:
         "The means and the odds of the charges themselves."

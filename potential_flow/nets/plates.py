@@ -15,7 +15,7 @@ from ..core import as_points, bcast, document, flat, need, sqnorm
 from ..engine.config import class_path
 from .heads import log_features
 from .trunks import MLP, build_trunk
-from ..physics.sheet import isotropic_sheet, sheet_log_density, shrinkage
+from ..physics.sheet import round_sheet
 
 # %% ../../nbs/nets/04_plates.ipynb #plts0009
 class PlateMeans(nn.Module):
@@ -45,14 +45,11 @@ class PlateMeans(nn.Module):
         other = dict(frequencies=frequencies, trunk=class_path(type(self.trunk)))
         self.config = own | other | trunk_args
 
-    def _mean(self, x: Tensor, d: Tensor, std: float, F: Tensor) -> Tensor:  # (B, *shape)
-        "The mean charge of a plate at distance d: shrinkage, and what the network adds."
-        c = bcast(shrinkage(sqnorm(x), d, self.N, std), x).to(x.dtype)
-        return c * x + (1 - c).sqrt() * std * F.view_as(x)
-
-    def _log_density(self, x: Tensor, d: Tensor, std: float) -> Tensor:  # (B,), float64
-        "ln of the density of round Gaussian charges and the noise of the distance d."
-        return sheet_log_density(isotropic_sheet(self.shape, std, device=x.device), x, d)
+    def _seen(self, x: Tensor, d: Tensor, std: float, F: Tensor) -> tuple:
+        "The mean charge of a plate at distance d, (B, *shape), and ln of a round one's density."
+        known, log_density = round_sheet(sqnorm(x), d, self.N, std)
+        c = bcast(known, x).to(x.dtype)
+        return c * x + (1 - c).sqrt() * std * F.view_as(x), log_density
 
     def forward(
         self,
@@ -68,10 +65,8 @@ class PlateMeans(nn.Module):
         logs = [log_features(distance, self.freqs.to(x.dtype)) for distance in (z, h, size)]
         out = self.trunk(torch.cat([math.sqrt(2) * point / size[:, None], *logs], 1))
         for_source, for_target, odds = out.split([self.N, self.N, 1], 1)
-        source = self._mean(x, z, self.source_std, for_source)
-        target = self._mean(x, h, self.target_std, for_target)
-        of_source = self._log_density(x, z, self.source_std)
-        of_target = self._log_density(x, h, self.target_std)
+        source, of_source = self._seen(x, z, self.source_std, for_source)
+        target, of_target = self._seen(x, h, self.target_std, for_target)
         return source, target, (of_source - of_target).to(x.dtype) + odds[:, 0]
 
 # %% ../../nbs/nets/04_plates.ipynb #plts0017
