@@ -229,6 +229,18 @@ def test_no_hidden_state():
     show(facts)
 
 
+def test_nothing_stands_beside_the_title():
+    "nbdev makes a page's head of the cell with the title, and drops the rest of that cell."
+    facts = []
+    for path in ours("nbs", "*.ipynb"):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        texts = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"]
+        lines = [line for line in texts[0].splitlines() if line.strip()]
+        if not all(line.startswith(("# ", "> ")) for line in lines) or len(lines) > 2:
+            facts.append(f"{path.relative_to(root)}: {len(lines)} lines in the cell of the title")
+    show(facts)
+
+
 def test_hidden_state_is_found():
     code = "import pickle\nimport torch\ntorch.manual_seed(0)\nnp.random.rand(3)\n"
     assert len(list(hidden_state(ast.parse(code)))) == 3

@@ -14,6 +14,7 @@ from typing import Callable, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
+from torch.special import ndtr
 
 from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
 from ..engine.method import Method
@@ -23,7 +24,7 @@ from ..nets.plates import PlateMeans
 from ..nets.trunks import SIREN, ResidualMLP, need_shape
 from ..physics.capacitor import Capacitor
 from ..physics.charges import Charges
-from ..physics.fields import log_evidence, posterior_mean
+from ..physics.fields import mean_and_evidence
 from ..physics.kernels import StudentKernel, log_density, sample_noise, score
 from potential_flow.physics.sheet import (
     GaussianSheet,
@@ -80,10 +81,9 @@ def seen_plate(
     if isinstance(plate, GaussianSheet):
         return sheet_posterior_mean(plate, x, d).to(x.dtype), sheet_log_density(plate, x, d)
     kernel = StudentKernel(math.prod(x.shape[1:]), 1.0)
-    weight = score(kernel, d)
     peak = log_density(kernel, torch.zeros_like(d, dtype=torch.float64), d.double())
-    mean = posterior_mean(x, 0.0, plate, weight)
-    return mean, log_evidence(x, 0.0, plate, weight) + peak
+    mean, evidence = mean_and_evidence(x, 0.0, plate, score(kernel, d))
+    return mean, evidence + peak
 
 # %% ../../nbs/methods/08_efm.ipynb #139865ee
 @dataclass(frozen=True)
@@ -128,6 +128,14 @@ class _BetweenPlates(Method):
     def kernel(self) -> StudentKernel:
         "The Cauchy noise of a point charge's flux."
         return StudentKernel(self.N, 1.0)
+
+    def _with_trunk(self, given: dict) -> dict:
+        "The arguments of a network with a trunk that suits the dimension, where none is given."
+        if "trunk" in given:
+            return given
+        if self.N < 6:
+            return dict(trunk=SIREN, width=192, depth=3, w0=3.0) | given
+        return dict(trunk=ResidualMLP, width=512, depth=3) | given
 
     def starts(
         self,
@@ -183,11 +191,6 @@ class _AlongHeight(_BetweenPlates):
         return held(landed, self.radius) if self.reverse else landed.clamp(self.low, self.high)
 
 # %% ../../nbs/methods/08_efm.ipynb #efmn0009
-def _normal_share(t: Tensor) -> Tensor:
-    "The standard normal distribution function."
-    return 0.5 * (1 + torch.erf(t / math.sqrt(2)))
-
-
 def tube_radius(
     z: Tensor,  # heights above the source plate, in (0, L), (B,)
     h: Tensor,  # distances to the target plate, (B,)
@@ -198,7 +201,7 @@ def tube_radius(
     high = 1e8 * low
     for _ in range(50):
         middle = (low * high).sqrt()
-        too_large = _normal_share(z * middle) + _normal_share(h * middle) > 1.5
+        too_large = ndtr(z * middle) + ndtr(h * middle) > 1.5
         high = torch.where(too_large, middle, high)
         low = torch.where(too_large, low, middle)
     return math.sqrt(N) / low
@@ -357,17 +360,19 @@ class EFM(_AlongHeight):
 
     def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
         "E_x / E_z, the means held inside the ball of the charges, the target's in its box."
-        from_source, from_target, log_odds = net(x, s)
-        from_source = held(from_source, self.radius)
-        from_target = held(from_target, self.radius).clamp(self.low, self.high)
-        return plate_slope(x, s, self.L - s, from_source, from_target, log_odds)
+        return plate_slope(x, s, self.L - s, *self._possible(*net(x, s)))
+
+    def _possible(self, source: Tensor, target: Tensor, log_odds: Tensor) -> tuple:
+        "The three parts, the means held where charges can be."
+        inside = held(target, self.radius).clamp(self.low, self.high)
+        return held(source, self.radius), inside, log_odds
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:
-        "Points on the plate; where the flux there is still the other plate's, the line is lost."
+        "The mean charge at the end; where the flux is still the other plate's, the line is lost."
         z = self.times(1)[-1].to(x).expand(len(x))
-        _, _, log_odds = net(x, z)
-        passed = log_odds < 0 if self.reverse else log_odds > 0
-        return torch.where(bcast(passed, x), math.nan, super().readout(net, x))
+        source, target, log_odds = self._possible(*net(x, z))
+        mean, passing = (source, log_odds < 0) if self.reverse else (target, log_odds > 0)
+        return torch.where(bcast(passing, x), math.nan, mean)
 
     def ideal(self, y: Tensor, source: Tensor = None) -> Callable:
         "The means and the odds of the charges themselves."
@@ -383,13 +388,8 @@ class EFM(_AlongHeight):
 
     def network(self, **kwargs) -> torch.nn.Module:
         "A `PlateMeans` on a residual MLP, on a SIREN in few dimensions; width, depth, trunk."
-        size = dict(trunk=ResidualMLP, width=512, depth=3)
-        if self.N < 6:
-            size = dict(trunk=SIREN, width=192, depth=3, w0=3.0)
-        if "trunk" in kwargs:
-            size = {}
         deviations = dict(source_std=self.source_std, target_std=self.target_std)
-        return PlateMeans(self.shape, self.L, **deviations | size | kwargs)
+        return PlateMeans(self.shape, self.L, **deviations | self._with_trunk(kwargs))
 
 # %% ../../nbs/methods/08_efm.ipynb #f265080a
 def few(

@@ -22,7 +22,6 @@ from potential_flow.methods.efm import (
     seen_plate,
 )
 from ..nets.heads import PlateNet, vectors_of
-from ..nets.trunks import SIREN, ResidualMLP
 from ..physics.capacitor import Capacitor, plate_field, sample_plate, superposed
 from ..physics.charges import Charges
 from ..physics.kernels import sample_noise
@@ -160,12 +159,7 @@ class _LearntField(_BetweenPlates):
 
     def network(self, **kwargs) -> torch.nn.Module:
         "A `PlateNet` on a residual MLP, on a SIREN in few dimensions; R0, width, depth, trunk."
-        size = dict(trunk=ResidualMLP, width=512, depth=3)
-        if self.N < 6:
-            size = dict(trunk=SIREN, width=192, depth=3, w0=3.0)
-        if "trunk" in kwargs:
-            size = {}
-        return PlateNet(self.shape, self.L, **size | kwargs)
+        return PlateNet(self.shape, self.L, **self._with_trunk(kwargs))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..core import as_points, bcast, document, flat, need, sqnorm
 from ..engine.config import class_path, net_config
 from .heads import log_features, means_of, wrapped
 from .trunks import MLP, build_trunk, need_shape
-from ..physics.sheet import isotropic_sheet, sheet_log_density, shrinkage
+from ..physics.sheet import round_sheet
 
 # %% ../../nbs/nets/04_plates.ipynb #plts0009
 class _GaussianPlates(nn.Module):
@@ -27,16 +27,11 @@ class _GaussianPlates(nn.Module):
         need(min(sizes) > 0 and math.isfinite(L), "positive L and deviations", sizes)
         self.L, self.source_std, self.target_std = L, source_std, target_std
 
-    def _mean(self, x: Tensor, d: Tensor, std: float, F: Tensor) -> Tensor:  # (B, *shape)
-        "The mean charge of a plate at distance d: shrinkage, and what the network adds."
-        N = math.prod(x.shape[1:])
-        c = bcast(shrinkage(sqnorm(x), d, N, std), x).to(x.dtype)
-        return c * x + (1 - c).sqrt() * std * F
-
-    def _log_density(self, x: Tensor, d: Tensor, std: float) -> Tensor:  # (B,), float64
-        "ln of the density of round Gaussian charges and the noise of the distance d."
-        sheet = isotropic_sheet(tuple(x.shape[1:]), std, device=x.device)
-        return sheet_log_density(sheet, x, d)
+    def _seen(self, x: Tensor, d: Tensor, std: float, F: Tensor) -> tuple:
+        "The mean charge of a plate at distance d, (B, *shape), and ln of a round one's density."
+        known, log_density = round_sheet(sqnorm(x), d, math.prod(x.shape[1:]), std)
+        c = bcast(known, x).to(x.dtype)
+        return c * x + (1 - c).sqrt() * std * F, log_density
 
     def _added(self, x: Tensor, z: Tensor, *condition) -> tuple:
         "What the network adds: (B, *shape), (B, *shape) and (B,)."
@@ -52,10 +47,8 @@ class _GaussianPlates(nn.Module):
         z = z.to(x.dtype)
         h = self.L - z
         for_source, for_target, odds = self._added(x, z, *condition)
-        source = self._mean(x, z, self.source_std, for_source)
-        target = self._mean(x, h, self.target_std, for_target)
-        of_source = self._log_density(x, z, self.source_std)
-        of_target = self._log_density(x, h, self.target_std)
+        source, of_source = self._seen(x, z, self.source_std, for_source)
+        target, of_target = self._seen(x, h, self.target_std, for_target)
         return source, target, (of_source - of_target).to(x.dtype) + odds
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GaussianSheet', 'isotropic_sheet', 'fit_sheet', 'sheet_log_potential', 'sheet_grad_log_potential',
-           'sheet_log_density', 'sheet_posterior_mean', 'shrinkage', 'sample_sheet']
+           'sheet_log_density', 'sheet_posterior_mean', 'round_sheet', 'shrinkage', 'sample_sheet']
 
 # %% ../../nbs/physics/03_sheet.ipynb #98b7742a
 import math
@@ -282,6 +282,24 @@ def sheet_posterior_mean(
     return _from_eigenbasis(sheet, mean).view(x.shape) + sheet.mean
 
 # %% ../../nbs/physics/03_sheet.ipynb #dcf6651c
+def round_sheet(
+    sq: Tensor,  # squared norms of the centred points, (B,)
+    sigma: Tensor,  # noise levels, (B,)
+    N: int,  # dimensions
+    std: float = 1.0,  # standard deviation of the data
+    D: float = 1.0,  # extra dimensions, finite
+    count: int = 96,  # nodes of the trapezoid
+    coarse: int = 96,  # nodes of the coarse grid
+) -> tuple:  # c in (0, 1) and ln p, (B,) each, float64
+    "Round Gaussian data and noise: the shrinkage c of E[y|x] = c x, and the log density of x."
+    variance, r = std**2, sigma.double() * math.sqrt(D)
+    integrand = _Integrand(r.new_tensor([variance]), N, -D)
+    nodes = _nodes(integrand, sq.double()[:, None], r, count, coarse)
+    known = (nodes.weight * (2 * variance / nodes.spread[..., 0])).sum(1)
+    constant = math.log(2) - math.lgamma(D / 2) - N / 2 * math.log(math.pi)
+    return known, nodes.log + D * r.log() + constant
+
+
 def shrinkage(
     sq: Tensor,  # squared norms of the centred points, (B,)
     sigma: Tensor,  # noise levels, (B,)
@@ -292,14 +310,9 @@ def shrinkage(
     coarse: int = 96,  # nodes of the coarse grid
 ) -> Tensor:  # c in (0, 1), (B,), float64
     "The factor of the optimal denoiser of round Gaussian data, E[y|x] = c x (derivation above)."
-    noise_variance = sigma.double().square()
-    variance = std**2
     if math.isinf(D):
-        return variance / (variance + noise_variance)
-    integrand = _Integrand(noise_variance.new_tensor([variance]), N, -D)
-    squares, r = sq.double()[:, None], (noise_variance * D).sqrt()
-    nodes = _nodes(integrand, squares, r, count, coarse)
-    return (nodes.weight * (2 * variance / nodes.spread[..., 0])).sum(1)
+        return std**2 / (std**2 + sigma.double().square())
+    return round_sheet(sq, sigma, N, std, D, count, coarse)[0]
 
 # %% ../../nbs/physics/03_sheet.ipynb #87cac60b
 def sample_sheet(
