@@ -7,6 +7,7 @@ __all__ = ['Vector', 'gradient', 'sheet_fields', 'Descent', 'failures']
 
 # %% ../../nbs/methods/05_descent.ipynb #18ffe29f
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from dataclasses import field as default
 from functools import cached_property
@@ -212,6 +213,7 @@ class Descent(Method):
         ends = math.log10(self.z_max), math.log10(self.z_min)
         return torch.logspace(*ends, n + 1, dtype=torch.float64)
 
+    @abstractmethod
     def electric(
         self,
         net: Callable,  # a network or a closed-form function

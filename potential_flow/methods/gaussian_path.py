@@ -9,6 +9,7 @@ __all__ = ['Path', 'PathPoint', 'GaussianPath', 'start_width', 'Scales', 'need_s
 # %% ../../nbs/methods/11_gaussian_path.ipynb #gp000003
 import math
 import warnings
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Callable, ClassVar, NamedTuple
@@ -92,10 +93,12 @@ class GaussianPath(Method):
             )
         return method
 
+    @abstractmethod
     def span(self) -> tuple:  # (first, last)
         "First and last time of the path."
         raise NotImplementedError
 
+    @abstractmethod
     def path(
         self,
         s: Tensor,  # times, any shape

@@ -7,6 +7,7 @@ __all__ = ['geometric', 'plane_starts', 'plane_log_density', 'PosteriorMean']
 
 # %% ../../nbs/methods/00_posterior.ipynb #d99fe295
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Callable, ClassVar
 
@@ -81,11 +82,13 @@ class PosteriorMean(Method):
         need(self.low < self.high, "low < high", (self.low, self.high))
 
     @property
+    @abstractmethod
     def kernel(self) -> StudentKernel:
         "The noise: N data dimensions and the method's number of extra ones."
         raise NotImplementedError
 
     @property
+    @abstractmethod
     def s_range(self) -> tuple:
         "The last and the first node of the grid."
         raise NotImplementedError
