@@ -173,7 +173,7 @@ def test_the_second_writer_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no other process trains in"):
         fresh_run().fit(data(), out=folder)
     with pytest.raises(ValueError, match="no other process trains in"):
-        save_run(fresh_run(), folder, overwrite=True)
+        save_run(fresh_run(), folder)
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
     # the lock went with its process
