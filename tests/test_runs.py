@@ -126,8 +126,8 @@ def test_sixty_kills(tmp_path):
     assert reader.read > 10 and not reader.failed, reader.failed[:3]
     for name, codes in stopped.items():
         number = getattr(signal, name)
-        # killed before the training began, or stopped by it
-        assert set(codes) <= {-number, 128 + number, 1}, (name, codes)
+        # killed before the training began, stopped by it, or just too late
+        assert set(codes) <= {-number, 128 + number, 1, 0}, (name, codes)
     last = load_run(folder).fit(data(), out=folder)
     assert same(last, fresh_run().fit(data()))
     leftovers = [path.name for path in folder.iterdir() if path.suffix == ".part"]

@@ -114,7 +114,7 @@ class _BetweenPlates(Method):
     @classmethod
     def fitted(cls, y: Tensor, source: Tensor = None, **given) -> "Method":
         "The method for target data y, and for `source` data: shape, box, radius of the charges."
-        as_points(y, "y")
+        need(len(as_points(y, "y")) > 0, "at least one target charge", y)
         radius = float(sqnorm(y).max().sqrt())
         if source is not None:
             given = {"omega": 0.0} | given

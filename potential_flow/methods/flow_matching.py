@@ -17,7 +17,7 @@ from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
 from ..engine.config import class_path
 from ..engine.method import Method
 from ..nets.heads import log_features, points_of, with_label
-from ..nets.trunks import MLP, ResidualMLP, build_trunk, need_shape
+from ..nets.trunks import MLP, ResidualMLP, build_trunk, need_classes, need_shape
 from ..physics.kernels import StudentKernel, ideal_denoiser
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #710fc68e
@@ -33,7 +33,7 @@ class VelocityNet(nn.Module):
         **trunk_args,  # width, depth, … of the trunk
     ):
         super().__init__()
-        self.shape, self.classes = need_shape(shape), classes
+        self.shape, self.classes = need_shape(shape), need_classes(classes)
         N = math.prod(self.shape)
         self.register_buffer("freqs", 2.0 ** torch.arange(frequencies), persistent=False)
         self.trunk = build_trunk(trunk, N + 1 + 2 * frequencies + classes, N, **trunk_args)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..core import as_points, document, flat, need, sqnorm
 from ..engine.config import build_net, class_path, net_config
-from .trunks import MLP, SIREN, build_trunk, need_shape
+from .trunks import MLP, SIREN, build_trunk, need_classes, need_shape
 
 # %% ../../nbs/nets/01_heads.ipynb #596a8f5b
 def compactify(
@@ -185,7 +185,9 @@ def wrapped(
 ) -> nn.Module:
     "The network that a wrapper is made around."
     net = build_net(net) if isinstance(net, dict) else net
-    need(callable(net), "a network net(x, s), or its configuration", net, TypeError)
+    wanted = "a network net(x, s), or its configuration"
+    # a class can be called, too, but what it answers is a network
+    need(callable(net) and not isinstance(net, type), wanted, net, TypeError)
     return net
 
 # %% ../../nbs/nets/01_heads.ipynb #3b48610a
@@ -211,7 +213,8 @@ class EnergyNet(nn.Module):
         **trunk_args,  # width, depth, … of the trunk
     ):
         super().__init__()
-        self.shape, self.conditioned, self.classes = need_shape(shape), conditioned, classes
+        self.shape, self.conditioned = need_shape(shape), conditioned
+        self.classes = need_classes(classes)
         freqs = 2.0 ** torch.arange(frequencies) / 4
         self.register_buffer("freqs", freqs, persistent=False)
         n_in = math.prod(self.shape) + (1 + 2 * frequencies if conditioned else 0) + classes

@@ -21,7 +21,7 @@ from potential_flow.nets.heads import (
     with_label,
     wrapped,
 )
-from .trunks import MLP, build_trunk, need_shape
+from .trunks import MLP, build_trunk, need_classes, need_shape
 from ..physics.fields import normalised
 from ..physics.sheet import GaussianSheet, sheet_posterior_mean, shrinkage
 
@@ -71,7 +71,7 @@ class LevelNet(nn.Module):
         **trunk_args,  # width, depth, … of the trunk
     ):
         super().__init__()
-        self.shape, self.classes = need_shape(shape), classes
+        self.shape, self.classes = need_shape(shape), need_classes(classes)
         N = math.prod(self.shape)
         freqs = 2.0 ** torch.arange(frequencies) / 4
         self.register_buffer("freqs", freqs, persistent=False)
@@ -107,7 +107,7 @@ class Denoiser(Precondition):
         **trunk_args,  # width, depth, … of the trunk
     ):
         super().__init__(LevelNet(shape, frequencies, trunk, classes, **trunk_args), D, sigma_data)
-        self.shape, self.classes = self.net.shape, classes
+        self.shape, self.classes = self.net.shape, self.net.classes
 
     @property
     def config(self) -> dict:

@@ -52,7 +52,8 @@ def _train(run: Run, data: Data, out: Path, plan: Plan, others: dict, **options)
     "Train to the end of the recipe; a stop leaves a checkpoint and says how to go on."
     size = sum(weight.numel() for weight in run.net.parameters())
     print(textwrap.fill(str(run.method), 80))
-    print(f"{size:,} parameters, {data}, step {run.step} of {run.recipe.steps}")
+    print(data)
+    print(f"{size:,} parameters, step {run.step} of {run.recipe.steps}")
     try:
         run.fit(data, out=out, labels=plan.conditional, **options, **others)
     except Stopped as stop:

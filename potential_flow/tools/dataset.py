@@ -8,6 +8,7 @@ __all__ = ['Data', 'Toy', 'Images', 'is_image', 'as_own', 'as_labels', 'split', 
 # %% ../../nbs/tools/04_dataset.ipynb #set00003
 import hashlib
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
@@ -75,7 +76,7 @@ class Data:
         "One line: how many points of which shape."
         kind = f"{type(self.units).__name__} {self.units.shape}"
         classes = f", {self.classes} classes" if self.classes else ""
-        return f"{type(self).__name__}({self.name!r}, {len(self)} of {kind}{classes})"
+        return f"{type(self).__name__}({Path(self.name).name!r}, {len(self)} of {kind}{classes})"
 
     @property
     def shape(self) -> tuple:
