@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['describe', 'need', 'message', 'as_points', 'as_scale', 'flat', 'bcast', 'sqnorm', 'log_sphere_area', 'slope',
-           'generator', 'whole_number', 'device_of', 'document']
+           'generator', 'whole_number', 'spread_over', 'device_of', 'document']
 
 # %% ../nbs/00_core.ipynb #b82c5093
 import ast
@@ -162,6 +162,14 @@ def whole_number(
     need(hasattr(n, "__index__"), wanted, n, TypeError)
     need(n >= 1, wanted, n)
     return index(n)
+
+
+def spread_over(
+    n: int,  # how many there are
+    most: int,  # how many are wanted, at most
+) -> Tensor:  # indices, (min(n, most),), int64
+    "At most so many indices, spread evenly over n."
+    return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).long()
 
 
 def device_of(

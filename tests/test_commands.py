@@ -23,9 +23,11 @@ from potential_flow.engine.training import Recipe, Run, steps
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
+from potential_flow.tools.shell import spelt
 from potential_flow.tools.toys import moons
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parent.parent
 NAMES = ["pf_demo", "pf_train", "pf_sample", "pf_evaluate", "pf_translate", "pf_fid"]
 SMALL = ["--data", "moons", "--n", "200", "--batch", "32", "--width", "16", "--depth", "2"]
 # none of these is needed before a picture is drawn, a file is read or a score is computed
@@ -255,3 +257,25 @@ def test_the_demo_suggests_commands_that_parse():
     for name, rest in hints:
         words = shlex.split(rest.replace("{out}", "x"))
         anno_parser(getattr(cli, name)).parse_args(words)
+
+
+def commands_in_pages():
+    "The commands of this project in fenced blocks of its pages, (page, words)."
+    for path in sorted(ROOT.glob("nbs/**/*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        texts = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"]
+        for block in re.findall(r"^```\w*\n(.*?)^```", "\n".join(texts), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith(tuple(NAMES)):
+                    yield path.name, shlex.split(line, comments=True)
+
+
+def test_commands_in_the_pages_parse():
+    found = list(commands_in_pages())
+    assert len(found) >= 8
+    for page, (name, *words) in found:
+        parser = anno_parser(getattr(cli, name))
+        try:
+            parser.parse_args([spelt(word) for word in words])
+        except SystemExit as error:
+            raise AssertionError(f"{page}: {name} {shlex.join(words)}") from error

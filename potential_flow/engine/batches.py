@@ -55,7 +55,10 @@ def lent_generators(
     gpus = [device] if torch.device(device).type == "cuda" else []
     arrays, plain = numpy.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed)
+        # what torch.manual_seed does, less its look at every other kind of device
+        torch.default_generator.manual_seed(seed)
+        if gpus:
+            torch.cuda.manual_seed_all(seed)
         numpy.random.seed(seed % 2**32)
         random.seed(seed)
         try:
@@ -245,14 +248,26 @@ def as_tensor(
 class _Steps(torch.utils.data.Dataset):
     "Item k is the batch of step k."
 
+    # a shuffle of one batch costs as much as one of many
+    ahead = 16
+
     def __init__(self, source, size: int, seed: int, part: "Part"):
         self.source, self.size, self.seed, self.part = source, size, seed, part
+        self.block, self.rows = -1, None
+
+    def _rows_of(self, batch: int) -> Tensor:  # (size,)
+        "Indices of a batch, counted over steps and processes."
+        many = self.ahead * self.size
+        block, place = divmod(batch, self.ahead)
+        if block != self.block:
+            self.rows = order(len(self.source), block * many, many, self.seed)
+            self.block = block
+        return self.rows[place * self.size : (place + 1) * self.size]
 
     def __getitem__(self, step: int) -> tuple:
-        first = (step * self.part.count + self.part.rank) * self.size
-        rows = order(len(self.source), first, self.size, self.seed)
-        drawn = step * self.part.count + self.part.rank
-        return self.source.batch(rows, step_generator(self.seed, drawn, purpose=1))
+        batch = step * self.part.count + self.part.rank
+        generator = step_generator(self.seed, batch, purpose=1)
+        return self.source.batch(self._rows_of(batch), generator)
 
 
 class Part(NamedTuple):

@@ -51,8 +51,9 @@ class Recipe:
     label_dropout: float = 0.1  # share of the labels that are hidden in training
 
     def __post_init__(self):
-        for name in ("steps", "batch", "patience"):
-            object.__setattr__(self, name, whole_number(getattr(self, name), name))
+        counts = {"steps": "steps", "batch": "points per step", "patience": "losses in a row"}
+        for name, counted in counts.items():
+            object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
         need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
         need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)

@@ -16,9 +16,19 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.special import ndtr
 
-from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
+from potential_flow.core import (
+    as_points,
+    bcast,
+    document,
+    flat,
+    need,
+    sqnorm,
+    spread_over,
+    whole_number,
+)
 from ..engine.method import Method
 from ..engine.solvers import Samples, decode
+from .posterior import plane_log_density
 from ..nets.heads import means_of
 from ..nets.plates import PlateMeans
 from ..nets.trunks import SIREN, ResidualMLP, need_shape
@@ -162,8 +172,7 @@ class _BetweenPlates(Method):
         "ln of the density of the starts: the flux of the Gaussian plate at the height z_min."
         need(self.omega > 0 and self.jitter > 0, "a Gaussian plate and jitter > 0", self.jitter)
         as_points(x, "x", self.shape, finite=False)
-        sheet = isotropic_sheet(self.shape, self.omega, device=x.device)
-        return sheet_log_density(sheet, x, self.jitter * self.z_min)
+        return plane_log_density(x, self.jitter * self.z_min, self.omega)
 
 
 @dataclass(frozen=True)
@@ -399,7 +408,7 @@ def few(
     "An even selection of the points."
     if n is None or len(y) <= n:
         return y
-    return y[torch.linspace(0, len(y) - 1, n, device=y.device).long()]
+    return y[spread_over(len(y), n).to(y.device)]
 
 
 def capacitor(

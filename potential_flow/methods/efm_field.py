@@ -24,6 +24,7 @@ from potential_flow.methods.efm import (
 from ..nets.heads import PlateNet, vectors_of
 from ..physics.capacitor import Capacitor, plate_field, sample_plate, superposed
 from ..physics.charges import Charges
+from ..physics.fields import normalised
 from ..physics.kernels import sample_noise
 
 # %% ../../nbs/methods/09_efm_field.ipynb #db26ba64
@@ -182,13 +183,12 @@ def published_field(
     gamma: float,  # a distance
 ) -> tuple:  # lateral part (B, *shape) and part across (B,)
     "√(N+1) Σ± d± / (|d±| + γ), the target of the published code."
-    scale = math.sqrt(math.prod(x.shape[1:]) + 1)
-    lateral, across = torch.zeros_like(x), torch.zeros_like(z)
-    for difference, rise in ((x - source, z), (target - x, h)):
-        size = (sqnorm(difference) + rise.double().square()).sqrt() + gamma
-        weight = (scale / size).to(x.dtype)
-        lateral = lateral + bcast(weight, x) * difference
-        across = across + weight * rise
+    N = math.prod(x.shape[1:])
+    of_source = normalised(x - source, z, gamma)
+    of_target = normalised(target - x, h, gamma)
+    # PFGM's normalised field points at its charges and has the factor √N
+    scale = -math.sqrt((N + 1) / N)
+    lateral, across = (scale * (a + b) for a, b in zip(of_source, of_target))
     return lateral, across
 
 

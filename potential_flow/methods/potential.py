@@ -14,7 +14,16 @@ from typing import Callable, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core import as_points, bcast, document, flat, log_sphere_area, need, sqnorm
+from potential_flow.core import (
+    as_points,
+    bcast,
+    document,
+    flat,
+    log_sphere_area,
+    need,
+    spread_over,
+    sqnorm,
+)
 from .descent import Descent, Vector, gradient, sheet_fields
 from ..nets.heads import ScalarNet, scalars_of
 from ..physics.charges import Charges
@@ -179,8 +188,7 @@ class MultipoleResidual(Descent):
         method = super().fitted(y, **given)
         if "scale" in given:
             return method
-        some = torch.linspace(0, len(y) - 1, min(len(y), 2000)).long()
-        few = y[some].double()
+        few = y[spread_over(len(y), 2000).to(y.device)].double()
         gen = torch.Generator(y.device).manual_seed(0)
         u = method.targets(*method.training_points(2000, gen, few), Charges(few)).u
         _need_finite(method, u)

@@ -92,6 +92,11 @@ class _Sums(NamedTuple):
     dx: Tensor  # signed, weighted sum of x − y, (B, N), float64
     dz: Tensor  # signed, weighted sum of z − z_j, (B,), float64
 
+    @property
+    def log_total(self) -> Tensor:  # (B,), float64
+        "ln of the sum of the weights, which must be positive."
+        return self.log + self.total.log()
+
 
 def _weighted_difference(
     at: _Queries,  # B queries
@@ -246,7 +251,7 @@ def mean_and_evidence(
     need(bool((charges.q > 0).all()), "positive charges", float(charges.q.min()))
     sums = superpose(x, z, charges, log_weight, **kwargs)
     mean = flat(x).double() - sums.dx / sums.total[:, None]
-    return mean.to(x.dtype).view_as(x), sums.log + sums.total.log()
+    return mean.to(x.dtype).view_as(x), sums.log_total
 
 
 def posterior_mean(
@@ -269,7 +274,7 @@ def log_evidence(
 ) -> Tensor:  # ln Σ q exp(score), (B,), float64
     "The logarithm of the noisy density, up to the kernel's normaliser."
     sums = superpose(x, z, charges, log_weight, want_dx=False, **kwargs)
-    return sums.log + sums.total.log()
+    return sums.log_total
 
 # %% ../../nbs/physics/01_fields.ipynb #28f53dc5
 def normalised(

@@ -19,16 +19,23 @@ from fastcore.script import store_true
 from torch import Tensor
 
 from ..core import document, generator, need
-from ..engine.checkpoint import load_run, save_tensors
+from ..engine.checkpoint import atomic, load_run, save_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.solvers import Samples, generate
 from ..engine.training import Run, Stopped
 from ..methods.efm import translate
 from .dataset import Data
-from .files import read_points
+from .files import read_points, write_image
 from .metrics import fid_between, image_scores
 from .plan import Plan, absolute, new_run, plan_of, points_in, resumed_run
-from .plots import curve, image_grid, label_grid, new_axes, trajectories
+from potential_flow.tools.plots import (
+    curve,
+    image_grid,
+    label_grid,
+    new_axes,
+    save_figure,
+    trajectories,
+)
 from potential_flow.tools.shell import (
     device_named,
     new_folder,
@@ -177,13 +184,7 @@ def _draw_samples(run: Run, x: Tensor, labels: Tensor | None, path: Path, title:
         ax = label_grid(x, labels, tuple(run.options.get("class_names", ())), title=title)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _save(ax, path) if several else units.picture(x, path, title)
-
-
-def _save(ax, path: Path) -> None:
-    from potential_flow.tools.plots import save_figure
-
-    save_figure(ax, path)
+        save_figure(ax, path) if several else units.picture(x, path, title)
 
 # %% ../../nbs/tools/10_cli.ipynb #eee197d5
 def pf_sample(
@@ -306,7 +307,7 @@ def _draw_pairs(units: Units, x: Tensor, y: Tensor, path: Path) -> None:
     "Inputs beside outputs."
     if isinstance(units, Pixels):
         both = torch.stack([x[:48], y[:48]], 1).flatten(0, 1)
-        _save(image_grid(both, title="input, output; input, output; …"), path)
+        save_figure(image_grid(both, title="input, output; input, output; …"), path)
     else:
         units.picture(torch.cat([x, y]), path, "inputs and outputs")
 
@@ -320,9 +321,6 @@ def _write_translated(out: Path, names: list, x: Tensor, samples: Samples, units
     if lost:
         write_json({"lost": lost}, out / "lost.json")
     if isinstance(units, Pixels):
-        from potential_flow.engine.checkpoint import atomic
-        from potential_flow.tools.files import write_image
-
         for name, pixels in zip(kept, y):
             with atomic(out / f"{name}.png") as temporary:
                 write_image(pixels, temporary)
@@ -366,7 +364,7 @@ def _figure(path: Path, size: tuple, draw: Any) -> None:
     "What `draw(ax=ax)` draws, as a PNG."
     ax = new_axes(size=size)
     draw(ax=ax)
-    _save(ax, path)
+    save_figure(ax, path)
 
 
 def _draw_lines(samples: Samples, ax) -> None:

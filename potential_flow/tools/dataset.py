@@ -14,7 +14,7 @@ from typing import Any, Callable
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import as_points, document, generator, need
+from ..core import as_points, document, generator, need, spread_over
 from .tables import tensor_of
 from .units import Pixels, Units
 
@@ -36,11 +36,6 @@ def _of_points(labels: Tensor | None, points, name: str) -> None:
     need(labels.dtype == torch.int64, f"{name} as int64", labels)
     need(labels.shape == (len(points),), f"one of {name} for each of {len(points)}", labels)
     need(len(labels) == 0 or int(labels.min()) >= 0, f"{name} from 0 on", labels)
-
-
-def _spread_over(n: int, most: int) -> Tensor:
-    "At most so many indices, spread evenly over n."
-    return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).long()
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00021
 @dataclass(eq=False, repr=False)
@@ -119,7 +114,7 @@ class Data:
     def _compared(self, most: int) -> tuple:
         "Rows of the training and of the test part that a comparison uses."
         need(len(self.test) > 0, "a test part to compare with", self)
-        return _spread_over(len(self.train), most), _spread_over(len(self.test), most)
+        return spread_over(len(self.train), most), spread_over(len(self.test), most)
 
     def judge(
         self,
@@ -141,7 +136,7 @@ class Data:
         ax=None,  # axes to draw on; None: new ones
     ) -> Any:  # the axes
         "A picture of some training points."
-        rows = _spread_over(len(self.train), 1000)
+        rows = spread_over(len(self.train), 1000)
         own = self.units.to_units(self.units.from_units(self.train[rows]))
         return self.units.picture(own, path, title or self.name, ax)
 
@@ -321,12 +316,12 @@ class Collection(Data):
     ) -> "Collection":
         "A data set, with its units and its test part."
         rows, test_rows = split(len(dataset), held_out)
-        read = rows[_spread_over(len(rows), sample)]
+        read = rows[spread_over(len(rows), sample)]
         own, labels = _items(dataset, read, 0)
         own = as_own(own, "the items")
         test, test_labels = own[:0], None
         if len(test_rows):
-            test_rows = test_rows[_spread_over(len(test_rows), 5000)]
+            test_rows = test_rows[spread_over(len(test_rows), 5000)]
             test, test_labels = _items(dataset, test_rows, 0)
         units = (Pixels if is_image(own) else Units).fitted(own)
         found = {"units": units, "labels": labels, "test_labels": test_labels}
