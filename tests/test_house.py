@@ -243,6 +243,18 @@ def test_nothing_stands_beside_the_title():
     show(facts)
 
 
+def test_code_is_not_the_text_of_a_link():
+    "nbdev links names of the package by itself, and a link within a link is shown raw."
+    facts = []
+    for path in ours("nbs", "*.ipynb"):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                found = re.findall(r"\[`\w+`\]\([^)]*\)", "".join(cell["source"]))
+                facts += [f"{path.relative_to(root)}: {link}" for link in found]
+    show(facts)
+
+
 def test_hidden_state_is_found():
     code = "import pickle\nimport torch\ntorch.manual_seed(0)\nnp.random.rand(3)\n"
     assert len(list(hidden_state(ast.parse(code)))) == 3
