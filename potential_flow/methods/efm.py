@@ -123,16 +123,18 @@ class _BetweenPlates(Method):
 
     @classmethod
     def fitted(cls, y: Tensor, source: Tensor = None, **given) -> "Method":
-        "The method for target data y, and for `source` data: shape, box, radius of the charges."
+        "The method for target data y, and for `source` data: shape, L, box, radius of the charges."
         need(len(as_points(y, "y")) > 0, "at least one target charge", y)
-        radius = float(sqnorm(y).max().sqrt())
+        squares = [sqnorm(y)]
         if source is not None:
             given = {"omega": 0.0} | given
-            radius = max(radius, float(sqnorm(source).max().sqrt()))
+            squares.append(sqnorm(source))
+        radius = max(float(part.max().sqrt()) for part in squares)
+        size = max(float(part.mean().sqrt()) for part in squares)
         # all but 1e-7 of a Gaussian lies within 4 deviations of √N, and more
         omega = given.get("omega", cls.omega)
         radius = max(radius, omega * (math.sqrt(math.prod(y.shape[1:])) + 4))
-        return super().fitted(y, **{"radius": radius} | given)
+        return super().fitted(y, **{"radius": radius, "L": max(4.0, round(5 * size, 1))} | given)
 
     @property
     def kernel(self) -> StudentKernel:
@@ -177,26 +179,52 @@ class _BetweenPlates(Method):
 
 @dataclass(frozen=True)
 class _AlongHeight(_BetweenPlates):
-    "Lines between two plates, followed in z by Algorithm 2."
+    "Lines between two plates by Algorithm 2, followed in s = ln(z / (L − z))."
 
-    even: bool = False  # even steps in z, as published?
+    even: bool = False  # follow them in even steps of the height itself, as published?
 
     def times(self, n: int) -> Tensor:
-        "Heights from plate to plate, dense at both of them, or even."
+        "s from plate to plate; for even steps the heights."
+        ends = torch.tensor([self.z_min, self.L - self.z_min], dtype=torch.float64)
+        if not self.even:
+            ends = (ends / ends.flip(0)).log()
+        if self.reverse:
+            ends = ends.flip(0)
+        return torch.linspace(*ends.tolist(), whole_number(n, "steps") + 1, dtype=torch.float64)
+
+    def heights(
+        self,
+        s: Tensor,  # where lines are, of any shape; see `times`
+    ) -> tuple:  # heights z, and dz/ds, each of the same shape
+        "The heights above the source plate at s."
         if self.even:
-            z = torch.linspace(self.z_min, self.L - self.z_min, n + 1, dtype=torch.float64)
-        else:
-            span = math.log(self.L / (2 * self.z_min))
-            t = torch.linspace(-span, span, n + 1, dtype=torch.float64)
-            near = self.L / 2 * (-t.abs()).exp()
-            z = torch.where(t < 0, near, self.L - near)
-        return self.L - z if self.reverse else z
+            return s, torch.ones_like(s)
+        z = self.L * s.sigmoid()
+        return z, z * (-s).sigmoid()
+
+    def slope(
+        self,
+        net: Callable,  # what the method learns
+        x: Tensor,  # points, (B, *shape)
+        z: Tensor,  # heights above the source plate, in (0, L), (B,)
+    ) -> Tensor:  # E_x / E_z, (B, *shape)
+        "The slope of the lines, from what the network says."
+        raise NotImplementedError
+
+    def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
+        "dx/ds, the slope times dz/ds; not above |x| and the radius of the charges."
+        z, rise = self.heights(s)
+        return bcast(rise, x) * self.slope(net, x, z)
+
+    def last_height(self, x: Tensor) -> Tensor:
+        "The height where lines end, for each state, (B,), float64."
+        z, _ = self.heights(self.times(1)[-1])
+        return z.to(x.device).expand(len(x))
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:
         "Points on the plate: the last `z_min` along the slope, target data within their box."
-        z = self.times(1)[-1].to(x).expand(len(x))
         step = -self.z_min if self.reverse else self.z_min
-        landed = x + step * self.velocity(net, x, z)
+        landed = x + step * self.slope(net, x, self.last_height(x))
         return held(landed, self.radius) if self.reverse else landed.clamp(self.low, self.high)
 
 # %% ../../nbs/methods/08_efm.ipynb #efmn0009
@@ -367,9 +395,9 @@ class EFM(_AlongHeight):
             found.append(1 / (1 - 0.95 * known) / std**2)
         return found
 
-    def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
+    def slope(self, net: Callable, x: Tensor, z: Tensor) -> Tensor:
         "E_x / E_z, the means held inside the ball of the charges, the target's in its box."
-        return plate_slope(x, s, self.L - s, *self._possible(*net(x, s)))
+        return plate_slope(x, z, self.L - z, *self._possible(*net(x, z)))
 
     def _possible(self, source: Tensor, target: Tensor, log_odds: Tensor) -> tuple:
         "The three parts, the means held where charges can be."
@@ -378,8 +406,7 @@ class EFM(_AlongHeight):
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:
         "The mean charge at the end; where the flux is still the other plate's, the line is lost."
-        z = self.times(1)[-1].to(x).expand(len(x))
-        source, target, log_odds = self._possible(*net(x, z))
+        source, target, log_odds = self._possible(*net(x, self.last_height(x)))
         mean, passing = (source, log_odds < 0) if self.reverse else (target, log_odds > 0)
         return torch.where(bcast(passing, x), math.nan, mean)
 

@@ -167,10 +167,10 @@ class _LearntField(_BetweenPlates):
 class EFMDirection(_LearntField, _AlongHeight):
     "Algorithm 2 with a network of the field's direction, net(x, z) -> (v_x, v_z, …)."
 
-    def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
+    def slope(self, net: Callable, x: Tensor, z: Tensor) -> Tensor:
         "v_x / v_z, with v_z not below what charges within the radius allow."
-        vx, vz = net(x, s)[:2]
-        least = least_rise(x, s, self.L - s, self.radius)
+        vx, vz = net(x, z)[:2]
+        least = least_rise(x, z, self.L - z, self.radius)
         return slope(vx, vz.clamp_min(0), least)
 
 # %% ../../nbs/methods/09_efm_field.ipynb #efmn0016

@@ -231,7 +231,7 @@ class EFMPaper(EFMForward):
     def event(self, net: Callable, x: Tensor) -> tuple:
         "Lines that come within z_min of a plate pass it, or end on it where it is the target."
         _, z = self.split(x)
-        plate_z = torch.where((z - self.L).abs() < z.abs(), self.L, 0.0).to(z)
+        plate_z = self.L * ((z - self.L).abs() < z.abs()).to(z)
         here = ((z - plate_z).abs() < self.z_min * (1 - 1e-9)).nonzero()[:, 0]
         ended = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         if len(here) == 0:
