@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['step_seed', 'step_generator', 'lent_generators', 'order', 'Points', 'Items', 'as_source', 'as_tensor', 'Part',
-           'batches']
+           'collective_device', 'batches']
 
 # %% ../../nbs/engine/06_batches.ipynb #bat00003
 import hashlib
@@ -251,23 +251,28 @@ class _Steps(torch.utils.data.Dataset):
     # a shuffle of one batch costs as much as one of many
     ahead = 16
 
-    def __init__(self, source, size: int, seed: int, part: "Part"):
-        self.source, self.size, self.seed, self.part = source, size, seed, part
+    def __init__(self, source, size: int, seed: int, part: "Part", split: int):
+        need(size % split == 0, f"a batch that can be split into {split} equal parts", size)
+        self.source, self.size, self.seed = source, size // split, seed
+        self.part, self.split = part, split
         self.block, self.rows = -1, None
 
-    def _rows_of(self, batch: int) -> Tensor:  # (size,)
-        "Indices of a batch, counted over steps and processes."
+    def _rows_of(self, number: int) -> Tensor:  # (size,)
+        "Indices of a part, by its number."
         many = self.ahead * self.size
-        block, place = divmod(batch, self.ahead)
+        block, place = divmod(number, self.ahead)
         if block != self.block:
             self.rows = order(len(self.source), block * many, many, self.seed)
             self.block = block
         return self.rows[place * self.size : (place + 1) * self.size]
 
     def __getitem__(self, step: int) -> tuple:
-        batch = step * self.part.count + self.part.rank
-        generator = step_generator(self.seed, batch, purpose=1)
-        return self.source.batch(self._rows_of(batch), generator)
+        found = []
+        for number in self.part.numbers(step, self.split):
+            generator = step_generator(self.seed, number, purpose=1)
+            found.append(self.source.batch(self._rows_of(number), generator))
+        points, labels = zip(*found)
+        return torch.cat(points), None if labels[0] is None else torch.cat(labels)
 
 
 class Part(NamedTuple):
@@ -284,6 +289,22 @@ class Part(NamedTuple):
             return cls()
         return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
 
+    def numbers(
+        self,
+        step: int,  # counted from 0
+        split: int = 1,  # parts of a step in each process
+    ) -> range:
+        "The numbers of this process's parts of a step, in the row of all of them."
+        first = (step * self.count + self.rank) * split
+        return range(first, first + split)
+
+
+def collective_device() -> torch.device:
+    "Where processes exchange numbers: each one's GPU, or the CPU."
+    if torch.distributed.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
 
 def batches(
     source,  # from `as_source`
@@ -292,9 +313,10 @@ def batches(
     seed: int,  # of order and changes
     workers: int = 0,  # processes that prepare batches
     part: Part = None,  # which of several training processes; None: one
+    split: int = 1,  # parts that a batch is made of
 ) -> Iterator[tuple]:  # points (size, *shape), and labels (size,) or None
     "The batches of some steps."
-    items = _Steps(source, size, seed, part or Part())
+    items = _Steps(source, size, seed, part or Part(), split)
     if workers == 0:
         yield from map(items.__getitem__, steps)
         return

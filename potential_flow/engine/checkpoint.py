@@ -27,6 +27,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from ..core import device_of, document, generator, need
+from .batches import Part
 from .config import build_net, build_net_for, net_config, unwrapped
 from .method import from_config, to_config
 from .solvers import Samples, generate
@@ -114,6 +115,7 @@ def _run_meta(run: Run, tensors: dict) -> dict:
         "options": run.options,
         "step": run.step,
         "skipped": run.skipped,
+        "processes": run.processes,
         "weights": f"weights-{run.step:08d}.safetensors",
         "sha256": _hash(tensors),
         "method": to_config(run.method),
@@ -207,6 +209,11 @@ def saving(
 ) -> Iterator[Callable]:  # a function that saves
     "The only writer of a folder while a run trains; a checkpoint is left at the end or a stop."
     folder = Path(folder)
+    if Part.of_this_process().rank > 0:
+        # of several processes the first writes for all
+        _check_owner(run, folder, overwrite)
+        yield lambda: None
+        return
     with _locked(folder):
         _check_owner(run, folder, overwrite)
         stopped = None
@@ -228,6 +235,7 @@ _TYPES = {
     "recipe": dict,
     "step": int,
     "skipped": int,
+    "processes": int,
     "options": dict,
     "data": str,
     "source": str,
@@ -249,6 +257,8 @@ def _read_meta(
     good = isinstance(meta, dict) and "format" in meta
     need(good, f"a checkpoint of this library in {path}", type(meta).__name__)
     need(meta["format"] == FORMAT, f"a checkpoint of format {FORMAT} in {path}", meta["format"])
+    # stored since training has run in several of them
+    meta.setdefault("processes", 1)
     for name, kind in _TYPES.items():
         right = type(meta.get(name)) is kind
         need(right, f"{name}, a {kind.__name__}, in {path}", meta.get(name))
@@ -373,7 +383,7 @@ def load_run(
     with _one_sentence(folder):
         run = _rebuilt(meta, tensors, tuple(nets), device)
         run.skipped, run.seen, run.options = meta["skipped"], meta["seen"], meta["options"]
-        run.identity = meta["identity"]
+        run.identity, run.processes = meta["identity"], meta["processes"]
     if any(name.startswith("rng.") for name in tensors):
         warnings.warn(f"states of generators in {folder} are not used", stacklevel=2)
     return run

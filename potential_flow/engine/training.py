@@ -11,6 +11,7 @@ import math
 import signal
 import sys
 import threading
+import time
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from potential_flow.engine.batches import (
     Part,
     as_source,
     batches,
+    collective_device,
     lent_generators,
     step_generator,
     step_seed,
@@ -34,30 +36,41 @@ from .config import build_net, net_config, unwrapped
 from .method import Method, warn_of_scale
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
+_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
 @dataclass(frozen=True)
 class Recipe:
     "How to train: Adam with warm-up and cosine decay, clipping, and an average of the weights."
 
     steps: int = 6000  # total number of steps; the decay ends here
-    batch: int = 512  # points per step
+    batch: int = 512  # points per step, in each process
+    accumulate: int = 1  # parts of a batch, one after the other, each with noise of its own
     lr: float = None  # peak learning rate; None: the method's own
     warmup: int = 100  # steps of linear warm-up
     cosine: bool = True  # decay to zero over `steps`; else the rate stays constant
     clip: float = 1.0  # largest norm of the gradient
-    ema: float = 0.999  # decay of the average
+    ema: float = 0.999  # decay of the average in a step
+    half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
+    precision: str = "float32"  # of the network's products: float32 or bfloat16
     weight_decay: float = 0.0  # decoupled weight decay
     seed: int = 0  # of data order and noise
     patience: int = 10  # non-finite losses in a row that end the training
     label_dropout: float = 0.1  # share of the labels that are hidden in training
 
     def __post_init__(self):
-        counts = {"steps": "steps", "batch": "points per step", "patience": "losses in a row"}
+        counts = {"steps": "steps", "batch": "points per step", "accumulate": "parts of a batch"}
+        counts["patience"] = "losses in a row"
         for name, counted in counts.items():
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
         need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
         need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
+        need(self.half_life is None or self.half_life > 0, "a positive half_life", self.half_life)
+        split, known = self.batch % self.accumulate == 0, self.precision in _PRECISIONS
+        need(split, f"a batch of {self.accumulate} equal parts", self.batch)
+        need(known, f"a precision out of {', '.join(_PRECISIONS)}", self.precision)
         need(0 <= self.label_dropout <= 1, "a share of labels", self.label_dropout)
 
     def lr_at(
@@ -71,6 +84,13 @@ class Recipe:
         done = min(1, (step - 1) / self.steps)
         return rate * 0.5 * (1 + math.cos(math.pi * done))
 
+    def decay_at(
+        self,
+        points: int,  # points of a step, in all processes
+    ) -> float:
+        "Decay of the average in a step, in the long run."
+        return self.ema if self.half_life is None else 0.5 ** (points / self.half_life)
+
 # %% ../../nbs/engine/07_training.ipynb #02d3dfbd
 def _averaged(
     net: nn.Module,
@@ -83,6 +103,10 @@ def _averaged(
         get_ema_multi_avg_fn(now)(averages, parameters, count)
 
     return AveragedModel(net, multi_avg_fn=update_average)
+
+
+def _nothing() -> None:
+    "What a run without a folder does to save itself."
 
 
 class Run:
@@ -106,7 +130,8 @@ class Run:
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
         self.data, self.n, self.source = data, n, source
-        self.ema = _averaged(unwrapped(net), self.recipe.ema)
+        self.processes = Part.of_this_process().count
+        self.ema = _averaged(unwrapped(net), self.recipe.decay_at(self.step_points))
         self.opt = torch.optim.AdamW(
             net.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
         )
@@ -118,6 +143,11 @@ class Run:
     def step(self) -> int:
         "Steps done."
         return len(self.losses)
+
+    @property
+    def step_points(self) -> int:
+        "Points of a step, in all processes together."
+        return self.recipe.batch * self.processes
 
     @property
     def best(self) -> nn.Module:
@@ -135,22 +165,30 @@ class Run:
         steps: int = None,  # total number of steps; None: the recipe's
         out: str | Path = None,  # folder of the checkpoint; None: none is written
         save_every: int = 1000,  # steps between checkpoints
+        minutes: float = 15.0,  # most minutes between checkpoints
         overwrite: bool = False,  # replace another run's checkpoint in `out`?
+        watch: Callable = None,  # called as watch(event) after each step
         **options,  # progress, workers, labels and further data sets, of `steps`
     ) -> "Run":
         "Train, with a bar and checkpoints; a signal stops between two steps and leaves one."
         if steps is not None:
             self.recipe = replace(self.recipe, steps=steps)
+        save_every = whole_number(save_every, "steps between checkpoints")
+        need(minutes > 0, "a positive number of minutes", minutes)
         if out is None:
-            for _ in _all_steps(self, data, **options):
-                pass
-            return self
-        from potential_flow.engine.checkpoint import saving
+            kept = contextlib.nullcontext(_nothing)
+        else:
+            from potential_flow.engine.checkpoint import saving
 
-        with saving(self, out, overwrite) as save:
+            kept = saving(self, out, overwrite)
+        with kept as save:
+            saved = time.monotonic()
             for event in _all_steps(self, data, **options):
-                if event.step % whole_number(save_every, "steps between checkpoints") == 0:
+                if event.step % save_every == 0 or time.monotonic() - saved > 60 * minutes:
                     save()
+                    saved = time.monotonic()
+                if watch is not None:
+                    watch(event)
         return self
 
 # %% ../../nbs/engine/07_training.ipynb #c2a62a9c
@@ -161,29 +199,80 @@ class Event(NamedTuple):
     loss: float  # mean loss of the batch (NaN where it was skipped)
     lr: float  # learning rate
     skipped: int  # non-finite steps so far
+    points: int  # points seen so far, in all processes
 
 # %% ../../nbs/engine/07_training.ipynb #88e5ad5e
+class _InPrecision(nn.Module):
+    "A network whose products are computed in a shorter type; its answers are float32."
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.net, self.dtype = net, dtype
+
+    def forward(self, x: Tensor, *others: Tensor) -> Any:
+        with torch.autocast(x.device.type, self.dtype):
+            answer = self.net(x, *others)
+        parts = answer if isinstance(answer, tuple) else (answer,)
+        found = tuple(part.to(x.dtype) for part in parts)
+        return found if isinstance(answer, tuple) else found[0]
+
+
+def _add_gradient(
+    run: Run,
+    number: int,  # of the part, in the row of all of them
+    y: Tensor,  # points of the part, (b, *shape)
+    label: Tensor | None,  # their labels, (b,)
+    prepared: dict,  # what the method prepared from the whole data set
+) -> float:  # the mean loss
+    "Add the gradient of the mean loss of a part."
+    recipe, net = run.recipe, run.net.train()
+    gen = step_generator(recipe.seed, number, device=y.device)
+    if recipe.precision != "float32":
+        net = _InPrecision(net, _PRECISIONS[recipe.precision])
+    if label is not None:
+        hidden = torch.rand(len(y), generator=gen, device=y.device) < recipe.label_dropout
+        net = Bound(net, label.masked_fill(hidden, NO_LABEL))
+    with lent_generators(step_seed(recipe.seed, number, purpose=3), y.device):
+        loss = run.method.loss(net, y, gen, **prepared).mean()
+        (loss / recipe.accumulate).backward()
+    return loss.item()
+
+
+def _shared(
+    run: Run,
+    loss: float,  # of this process
+) -> float:  # the mean over all processes
+    "Gradient and loss, averaged over all processes."
+    if Part.of_this_process().count == 1:
+        return loss
+    gradients = [weight.grad for weight in run.net.parameters() if weight.grad is not None]
+    device = gradients[0].device
+    numbers = [gradient.flatten().double() for gradient in gradients]
+    numbers.append(torch.tensor([loss], dtype=torch.float64, device=device))
+    total = torch.cat(numbers)
+    torch.distributed.all_reduce(total)
+    total /= Part.of_this_process().count
+    for gradient, mean in zip(gradients, total.split([g.numel() for g in gradients] + [1])):
+        gradient.copy_(mean.view_as(gradient))
+    return float(total[-1])
+
+
 def _gradient(
     run: Run,
     y: Tensor,  # a batch, (B, *shape)
     label: Tensor | None,  # its labels, (B,)
     prepared: dict,  # what the method prepared from the whole data set
 ) -> float:  # the mean loss; NaN where it or its gradient is not finite
-    "The first half of a step: the gradient of the mean loss, clipped."
-    drawn = run.step * Part.of_this_process().count + Part.of_this_process().rank
-    gen = step_generator(run.recipe.seed, drawn, device=y.device)
-    net = run.net.train()
-    if label is not None:
-        hidden = torch.rand(len(y), generator=gen, device=y.device) < run.recipe.label_dropout
-        net = Bound(net, label.masked_fill(hidden, NO_LABEL))
-    with lent_generators(step_seed(run.recipe.seed, drawn, purpose=3), y.device):
-        loss = run.method.loss(net, y, gen, **prepared).mean()
-        run.opt.zero_grad(set_to_none=True)
-        if not torch.isfinite(loss):
-            return math.nan
-        loss.backward()
+    "The first half of a step: the gradient of the mean loss over all parts, clipped."
+    parts = run.recipe.accumulate
+    labels = [None] * parts if label is None else label.chunk(parts)
+    numbers, losses = Part.of_this_process().numbers(run.step, parts), []
+    run.opt.zero_grad(set_to_none=True)
+    for number, points, its_label in zip(numbers, y.chunk(parts), labels):
+        losses.append(_add_gradient(run, number, points, its_label, prepared))
+    loss = _shared(run, sum(losses) / parts)
     norm = nn.utils.clip_grad_norm_(run.net.parameters(), run.recipe.clip)
-    return loss.item() if torch.isfinite(norm) else math.nan
+    return loss if math.isfinite(loss) and torch.isfinite(norm) else math.nan
 
 
 def _insist(action: Callable) -> bool:  # was it interrupted?
@@ -219,7 +308,8 @@ def update(
 def _check_call(run: Run, source, labels: bool, prepared: dict) -> None:
     "The loss can be computed of the first batch, with this network."
     recipe, part = run.recipe, Part.of_this_process()
-    y, _ = next(batches(source, recipe.batch, range(1), recipe.seed, part=part))
+    y, _ = next(batches(source, recipe.batch, range(1), recipe.seed, 0, part, recipe.accumulate))
+    y = y.chunk(recipe.accumulate)[0]
     y, net = y.to(device_of(run.net)), unwrapped(run.net)
     if labels:
         net = Bound(net, torch.full((len(y),), NO_LABEL, device=y.device))
@@ -278,6 +368,14 @@ def _check_source(run: Run, source) -> None:
         run.units = source.units
 
 
+def _same_start(run: Run) -> None:
+    "Weights and average of the first process in all of them."
+    if Part.of_this_process().count > 1:
+        for module in (unwrapped(run.net), run.ema):
+            for value in module.state_dict().values():
+                torch.distributed.broadcast(value, 0)
+
+
 def _prepared(
     run: Run,
     source,  # the data
@@ -326,6 +424,14 @@ class _Flag:
             raise KeyboardInterrupt
         self.signum = signum
 
+    def agreed(self) -> int:  # 0: none
+        "The signal that this or another process has got: all of them stop after the same step."
+        if Part.of_this_process().count == 1:
+            return self.signum or 0
+        number = torch.tensor(self.signum or 0, device=collective_device())
+        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+        return int(number)
+
     def __exit__(self, *_) -> None:
         for signum, handler in self.before.items():
             signal.signal(signum, handler)
@@ -346,8 +452,17 @@ def _bar(run: Run, last: int, progress: bool) -> Any:
 
     notebook = "ipykernel" in sys.modules
     shown = progress and (notebook or sys.stderr.isatty())
-    hidden = {} if shown else {"disable": True}
-    return tqdm(total=last, initial=run.step, unit="step", file=sys.stderr, **hidden)
+    hidden = {} if shown and Part.of_this_process().rank == 0 else {"disable": True}
+    # the bar counts points, so that its rate is comparable whatever the batch
+    points, done = run.step_points, run.step * run.step_points
+    return tqdm(
+        total=last * points,
+        initial=done,
+        unit="points",
+        unit_scale=True,
+        file=sys.stderr,
+        **hidden,
+    )
 
 
 def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: dict):
@@ -356,17 +471,19 @@ def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: di
     with _Flag() as flag, contextlib.closing(_bar(run, last, options["progress"])) as bar:
         rows = range(run.step, last)
         size, seed = run.recipe.batch, run.recipe.seed
-        part = Part.of_this_process()
-        for y, label in batches(source, size, rows, seed, options["workers"], part):
+        part, split = Part.of_this_process(), run.recipe.accumulate
+        for y, label in batches(source, size, rows, seed, options["workers"], part, split):
             label = label.to(device) if labels else None
             loss = update(run, y.to(device), label, **prepared)
             bad = bad + 1 if math.isnan(loss) else 0
-            bar.update()
+            bar.update(run.step_points)
             bar.set_postfix({"loss": f"{loss:.4f}", "skipped": run.skipped}, refresh=False)
             _give_up(run, bad)
-            yield Event(run.step, loss, run.recipe.lr_at(run.step), run.skipped)
-            if flag.signum is not None:
-                raise Stopped(run.step, flag.signum)
+            seen = run.step * run.step_points
+            yield Event(run.step, loss, run.recipe.lr_at(run.step), run.skipped, seen)
+            signum = flag.agreed()
+            if signum:
+                raise Stopped(run.step, signum)
 
 
 def steps(
@@ -380,6 +497,8 @@ def steps(
 ) -> Iterator[Event]:
     "Train, a step per iteration; everything is checked before this returns."
     need(isinstance(run, Run), "a Run", type(run).__name__, TypeError)
+    here = Part.of_this_process().count
+    need(run.processes == here, f"{run.processes} processes, as the run began", here)
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
@@ -387,6 +506,7 @@ def steps(
     _check_source(run, source)
     uses, prepared = labels and _uses_labels(run, source), _prepared(run, source, others)
     _check_call(run, source, uses, prepared)
+    _same_start(run)
     options = {"progress": progress, "workers": workers}
     return _loop(run, source, last, uses, prepared, options)
 
