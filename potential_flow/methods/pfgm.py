@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..core import document, need
-from .posterior import PosteriorMean, geometric
+from .posterior import PosteriorMean, geometric, last_level
 from ..physics.kernels import StudentKernel
 
 # %% ../../nbs/methods/01_pfgm.ipynb #19a93289
@@ -27,6 +27,15 @@ class PFGM(PosteriorMean):
         super().__post_init__()
         heights = (self.z_min, self.z_max)
         need(0 < self.z_min < self.z_max < math.inf, "0 < z_min < z_max", heights)
+
+    @classmethod
+    def fitted(
+        cls,
+        y: Tensor,  # data, (M, *shape)
+        **given,  # fields that are given and not fitted
+    ) -> "PFGM":
+        "The method for these data: shape, box and last height."
+        return super().fitted(y, **{"z_min": last_level(y, cls.z_min)} | given)
 
     @property
     def kernel(self) -> StudentKernel:
