@@ -84,6 +84,10 @@ def dopri5(
     return adaptive
 
 # %% ../../nbs/engine/03_solvers.ipynb #sol2m002
+# the next aim is at most this share of the last change away
+_FURTHEST = 0.7
+
+
 class _Remembering:
     "The steps of one walk: each carries the aim forward from where the one before it saw it."
 
@@ -98,7 +102,8 @@ class _Remembering:
         "The aim in the middle of a step; of a line that was moved since, the aim as it is."
         if self.aim is None:
             return aim
-        ahead = aim + gap / (2 * self.gap) * (aim - self.aim)
+        share = (gap / (2 * self.gap)).clamp_max(_FURTHEST)
+        ahead = aim + share * (aim - self.aim)
         moved = flat(x != self.reached).any(1)
         return torch.where(bcast(moved, x), aim, ahead)
 
