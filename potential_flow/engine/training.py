@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core import device_of, document, need, whole_number
+from ..core import Typed, device_of, document, need, whole_number
 from potential_flow.engine.batches import (
     Part,
     as_source,
@@ -35,7 +35,7 @@ from .method import Method, warn_of_scale
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Typed):
     "How to train: Adam with warm-up and cosine decay, clipping, and an average of the weights."
 
     steps: int = 6000  # total number of steps; the decay ends here
@@ -226,7 +226,7 @@ def _check_call(run: Run, source, labels: bool, prepared: dict) -> None:
     try:
         with lent_generators(0, y.device):
             loss = run.method.loss(net, y, step_generator(0, 0, device=y.device), **prepared)
-    except (TypeError, RuntimeError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         if str(error).startswith("needed"):
             raise
         name, line = type(unwrapped(run.net)).__name__, (str(error).splitlines() or [""])[0]

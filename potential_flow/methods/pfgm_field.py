@@ -178,7 +178,7 @@ class PFGMField(Method):
         s: Tensor,  # their heights, (B,)
     ) -> Tensor:  # dx/dz, (B, *shape)
         "dx/dz = v_x/v_z with the guarded slope; v_z by substitution below `z_sub`."
-        vx, vz = net(x, s)
+        vx, vz = vectors_of(net(x, s), x)
         known = substitute_vz(vx, s, self.gamma)
         return slope(vx, torch.where(s < self.z_sub, known, vz), 1e-4)
 

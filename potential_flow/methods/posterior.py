@@ -141,7 +141,7 @@ class PosteriorMean(Method):
         s: Tensor,  # their coordinate, (B,)
     ) -> Tensor:  # dx/ds, (B, *shape)
         "dx/ds = (x − x̂)/s with x̂ clamped to the data's box (arXiv 2302.04265, section 4)."
-        clean = net(x, s).clamp(self.low, self.high)
+        clean = points_of(net(x, s), x).clamp(self.low, self.high)
         return (x - clean) / bcast(s, x)
 
     def readout(
@@ -151,7 +151,7 @@ class PosteriorMean(Method):
     ) -> Tensor:  # (n, *shape)
         "The posterior mean at the last node: an Euler step onto the plate."
         last = x.new_full((len(x),), self.s_range[0])
-        return net(x, last).clamp(self.low, self.high)
+        return points_of(net(x, last), x).clamp(self.low, self.high)
 
     def ideal(
         self,
