@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['describe', 'need', 'message', 'as_points', 'as_scale', 'flat', 'bcast', 'sqnorm', 'log_sphere_area', 'slope',
-           'generator', 'whole_number', 'spread_over', 'device_of', 'number', 'Typed', 'document']
+           'generator', 'whole_number', 'spread_over', 'device_of', 'number', 'need_moderate', 'Typed', 'document']
 
 # %% ../nbs/00_core.ipynb #b82c5093
 import ast
@@ -201,6 +201,19 @@ def number(
     known = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
     need(known and not math.isnan(value), f"{name} to be a number", value, TypeError)
     return float(value)
+
+
+def need_moderate(
+    owner: Any,  # an object with these attributes
+    *names: str,  # of numbers
+    positive: bool = False,  # must they be larger than zero, too?
+) -> None:
+    "Refuse what float32 and its squares could not tell from zero or from infinity."
+    for name in names:
+        value = getattr(owner, name)
+        smallest = 1e-12 if positive else 0
+        wanted = f"{name} between {smallest:g} and 1e+12 in size"
+        need(smallest <= abs(value) <= 1e12, wanted, value)
 
 
 def _is_of_kind(value: Any, kind: str) -> bool:
