@@ -251,7 +251,8 @@ def _check_storable(net: nn.Module) -> None:
 
 def _uses_labels(run: Run, source) -> bool:
     "Do the labels of the data reach the network? Says so where they do not."
-    if source.labels is None:
+    # a point is asked: the labels of a large data set may not have been read
+    if source.batch(torch.arange(1), step_generator(0, 0))[1] is None:
         return False
     net, method = unwrapped(run.net), type(run.method).__name__
     if not takes_label(net):
