@@ -14,6 +14,7 @@ import pkgutil
 from contextlib import contextmanager
 from typing import Any, Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -33,6 +34,8 @@ def to_plain(
         return [to_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
     known = value is None or isinstance(value, (str, bool, int, float))
     need(known, "a value that JSON can hold", value, TypeError)
     return value
