@@ -7,6 +7,8 @@ __all__ = ['Recipe', 'Run', 'Event', 'update', 'Stopped', 'steps']
 
 # %% ../../nbs/engine/07_training.ipynb #57705811
 import contextlib
+import copy
+import json
 import math
 import signal
 import sys
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core import Typed, device_of, document, need, whole_number
+from ..core import Typed, device_of, document, need, spread_over, whole_number
 from potential_flow.engine.batches import (
     Part,
     as_source,
@@ -31,8 +33,18 @@ from potential_flow.engine.batches import (
     step_generator,
     step_seed,
 )
-from .conditions import NO_LABEL, Bound, ignores_label, takes_label
-from .config import build_net, net_config, unwrapped
+from potential_flow.engine.conditions import (
+    FAULTS,
+    NO_LABEL,
+    Bound,
+    asking,
+    ignores_label,
+    needs_label,
+    numbers_of,
+    shaken,
+    takes_label,
+)
+from .config import build_net_for, net_config, unwrapped
 from .method import Method, warn_of_scale
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
@@ -64,6 +76,7 @@ class Recipe(Typed):
         for name, counted in counts.items():
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
+        need(0 <= self.seed < 2**63, "a seed between 0 and 2^63", self.seed)
         need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
         need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
@@ -125,7 +138,10 @@ class Run:
     ):
         need(isinstance(method, Method), "a method", type(method).__name__, TypeError)
         need(isinstance(net, nn.Module), "a torch.nn.Module", type(net).__name__, TypeError)
-        recipe = recipe or Recipe()
+        learns = any(weight.requires_grad for weight in net.parameters())
+        need(learns, "a network with weights to train", type(unwrapped(net)).__name__)
+        recipe = Recipe() if recipe is None else recipe
+        need(isinstance(recipe, Recipe), "a Recipe, such as Recipe(steps=5)", recipe, TypeError)
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
@@ -172,6 +188,8 @@ class Run:
     ) -> "Run":
         "Train, with a bar and checkpoints; a signal stops between two steps and leaves one."
         if steps is not None:
+            steps = whole_number(steps, "steps")
+            need(steps >= self.step, f"at least the {self.step} steps that are done", steps)
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
         need(minutes > 0, "a positive number of minutes", minutes)
@@ -305,44 +323,94 @@ def update(
     return loss
 
 # %% ../../nbs/engine/07_training.ipynb #trn12003
-def _check_call(run: Run, source, labels: bool, prepared: dict) -> None:
-    "The loss can be computed of the first batch, with this network."
-    recipe, part = run.recipe, Part.of_this_process()
-    y, _ = next(batches(source, recipe.batch, range(1), recipe.seed, 0, part, recipe.accumulate))
-    y = y.chunk(recipe.accumulate)[0]
-    y, net = y.to(device_of(run.net)), unwrapped(run.net)
-    if labels:
-        net = Bound(net, torch.full((len(y),), NO_LABEL, device=y.device))
-    try:
-        with lent_generators(0, y.device):
-            loss = run.method.loss(net, y, step_generator(0, 0, device=y.device), **prepared)
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        if str(error).startswith("needed"):
-            raise
-        name, line = type(unwrapped(run.net)).__name__, (str(error).splitlines() or [""])[0]
-        wanted = f"a network as the loss of {type(run.method).__name__} calls it"
-        raise ValueError(f"needed {wanted}, got {name}: {line}") from error
-    need(loss.shape == (len(y),), "a loss of shape (B,)", loss)
+def _first_part(run: Run, source) -> tuple:  # points (b, *shape) and labels (b,) or None
+    "What the first gradient is computed of."
+    recipe, part, device = run.recipe, Part.of_this_process(), device_of(run.net)
+    first = batches(source, recipe.batch, range(1), recipe.seed, 0, part, recipe.accumulate)
+    y, label = next(first)
+    y = y.chunk(recipe.accumulate)[0].to(device)
+    if label is not None:
+        label = label[: len(y)].to(device)
+        # every second one is hidden
+        label = label.masked_fill(torch.arange(len(y), device=device) % 2 == 1, NO_LABEL)
+    return y, label
 
 
-def _check_storable(net: nn.Module) -> None:
-    "A network built from what a checkpoint would store is the same network."
+def _check_call(run: Run, source, labels: bool, prepared: dict) -> list:  # the network's calls
+    "The loss can be computed of the first batch, with this network, and differentiated."
+    y, label = _first_part(run, source)
+    # a copy: what the network counts, such as means of its batches, does not move
+    net, calls = copy.deepcopy(unwrapped(run.net)).train(), []
+    net.zero_grad()
+    net.register_forward_hook(lambda _, args, answer: calls.append(args))
+    asked = Bound(net, label) if labels else net
+    gen = step_generator(0, 0, device=y.device)
+    wanted = f"a network as the loss of {type(run.method).__name__} calls it"
+    with lent_generators(0, y.device), asking(wanted, run.net):
+        loss = run.method.loss(asked, y, gen, **prepared)
+        is_loss = isinstance(loss, Tensor) and loss.shape == (len(y),)
+        need(is_loss, "a loss of shape (B,)", loss)
+        need(loss.is_floating_point(), "a real loss (answers that are real numbers)", loss)
+        if loss.requires_grad:
+            loss.mean().backward()
+    learns = any(weight.grad is not None for weight in net.parameters())
+    wanted = "answers that depend on the weights (nothing detached, no torch.no_grad)"
+    need(learns, wanted, type(unwrapped(run.net)).__name__)
+    return calls
+
+
+def _rebuilt(net: nn.Module) -> nn.Module:
+    "The network as a checkpoint gives it back: made of its class, its arguments, its weights."
     net = unwrapped(net)
-    config, classes = net_config(net), [type(part) for part in net.modules()]
-    with lent_generators(0):
-        again = build_net(config, classes)
-    mine, other = net.state_dict(), again.state_dict()
-    same = {name: value.shape for name, value in mine.items()}
-    same = same == {name: value.shape for name, value in other.items()}
-    name = type(net).__name__
+    config, name = json.loads(json.dumps(net_config(net))), type(net).__name__
+    weights, classes = net.state_dict(), [type(part) for part in net.modules()]
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
     wanted = f"{name} to keep the arguments it was built with (self.width = width, …)"
-    need(same and repr(again) == repr(net), wanted, f"a {name} that differs when rebuilt")
+    try:
+        with lent_generators(0):
+            again = build_net_for(config, shapes, classes)
+        again.load_state_dict(weights)
+    except FAULTS as error:
+        got = f"a {name} that differs when rebuilt: {error}"
+        raise ValueError(f"needed {wanted}, got {got}") from error
+    need(repr(again) == repr(net), wanted, f"a {name} that differs when rebuilt")
+    return again
 
 
-def _uses_labels(run: Run, source) -> bool:
-    "Do the labels of the data reach the network? Says so where they do not."
-    # a point is asked: the labels of a large data set may not have been read
-    if source.batch(torch.arange(1), step_generator(0, 0))[1] is None:
+def _name_of(net: nn.Module) -> str:
+    "The class of a network, and what it is made around."
+    net = unwrapped(net)
+    inner = getattr(net, "net", None)
+    around = f" around {_name_of(inner)}" if isinstance(inner, nn.Module) else ""
+    return type(net).__name__ + around
+
+
+def _answer(net: nn.Module, args: tuple) -> Tensor:  # (n,)
+    "What a network answers to some points, with shaken weights; nothing where it cannot."
+    few = [part.detach()[:32].cpu() if isinstance(part, Tensor) else part for part in args]
+    try:
+        with lent_generators(0):
+            return numbers_of(shaken(net)(*few))
+    except FAULTS:
+        return torch.zeros(0)
+
+
+def _check_storable(net: nn.Module, again: nn.Module, calls: list) -> None:
+    "What a checkpoint gives back answers as the network does."
+    for args in calls[:1]:
+        mine, other = _answer(net, args), _answer(again, args)
+        size = float(mine.nan_to_num(0, 0, 0).abs().max()) if len(mine) else 0
+        same = mine.shape == other.shape
+        same = same and torch.allclose(mine, other, 1e-4, 1e-5 * size, equal_nan=True)
+        wanted = "a network that answers the same when it is rebuilt from its arguments and its "
+        wanted += "weights (keep each argument, as in self.act = act; make a tensor that is no "
+        wanted += "weight a buffer, self.register_buffer)"
+        need(same, wanted, f"another answer of {_name_of(net)}")
+
+
+def _uses_labels(run: Run, seen: Tensor | None) -> bool:
+    "Do labels as those of the data reach the network? Says so where they do not."
+    if seen is None:
         return False
     net, method = unwrapped(run.net), type(run.method).__name__
     if not takes_label(net):
@@ -350,14 +418,14 @@ def _uses_labels(run: Run, source) -> bool:
         warnings.warn(f"the labels of the data are not used: {name} takes none", stacklevel=5)
         return False
     need(run.method.conditional, "a method that can be conditioned", method)
-    if ignores_label(net, run.method.shape):
+    if ignores_label(net, run.method.shape, int(seen.max())):
         warnings.warn(f"{type(net).__name__} ignores its label", stacklevel=5)
     return True
 
 
-def _check_source(run: Run, source) -> None:
+def _check_source(run: Run, source) -> Tensor | None:  # labels of some points, (b,), or None
     "Shape, size and identity of the data."
-    y, _ = source.batch(torch.arange(min(1000, len(source))), step_generator(0, 0))
+    y, label = source.batch(spread_over(len(source), 1000), step_generator(0, 0))
     shape = ", ".join(map(str, run.method.shape))
     need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
     need(bool(y.isfinite().all()), "finite data", y)
@@ -367,6 +435,7 @@ def _check_source(run: Run, source) -> None:
     run.seen = seen
     if run.units is None:
         run.units = source.units
+    return label
 
 
 def _same_start(run: Run) -> None:
@@ -503,10 +572,14 @@ def steps(
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    _check_storable(run.net)
-    _check_source(run, source)
-    uses, prepared = labels and _uses_labels(run, source), _prepared(run, source, others)
-    _check_call(run, source, uses, prepared)
+    again = _rebuilt(run.net)
+    label = _check_source(run, source)
+    uses, prepared = labels and _uses_labels(run, label), _prepared(run, source, others)
+    wanted = "points with labels for a network that asks for them (in a shell: --conditional)"
+    need(uses or not needs_label(run.net), wanted, "points without")
+    _check_storable(run.net, again, _check_call(run, source, uses, prepared))
+    # a shell that goes on with this run has to know
+    run.options.setdefault("conditional", uses)
     _same_start(run)
     options = {"progress": progress, "workers": workers}
     return _loop(run, source, last, uses, prepared, options)
