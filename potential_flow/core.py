@@ -249,7 +249,8 @@ class Typed:
                 continue
             wanted = " or ".join(_KINDS[kind][1] for kind in kinds if kind in _KINDS)
             fits = any(_is_of_kind(value, kind) for kind in kinds if kind != "None")
-            need(fits, f"{name} of {cls.__name__} to be {wanted}", value, TypeError)
+            owner = cls.__name__.lstrip("_")
+            need(fits, f"{name} of {owner} to be {wanted}", value, TypeError)
 
 # %% ../nbs/00_core.ipynb #6c2b7d18
 def _comment(lines: list[bytes], first: ast.AST, last: ast.AST) -> str:

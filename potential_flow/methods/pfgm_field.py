@@ -85,7 +85,7 @@ class PFGMField(Method):
         lengths = (self.gamma, self.sigma, self.tau, self.growths)
         need(min(lengths) > 0, "positive gamma, sigma, tau and growths", lengths)
         need_moderate(self, "gamma", "sigma", "tau", positive=True)
-        need_moderate(self, "width", "restrict", "z_sub")
+        need_moderate(self, "width")
         farthest = math.log(self.sigma) + self.growths * math.log1p(self.tau)
         wanted = "sigma, tau and growths that end within e^42"
         need(farthest <= 42, wanted, (self.sigma, self.tau, self.growths))

@@ -22,7 +22,7 @@ class PFGMpp(PosteriorMean):
     "PFGM++: net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
 
     P_mean: float = -1.2  # mean of ln σ in training
-    D: float = 128.0  # extra dimensions, any real number from 0.05 to 1e8, or ∞
+    D: float = 128.0  # extra dimensions, any real number from 0.05 to 1e6, or ∞
     sigma_min: float = 0.002  # last noise level, in units of the data
     sigma_max: float = 10.0  # first noise level: the prior's
     rho: float = 7.0  # curvature of the grid

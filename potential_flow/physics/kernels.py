@@ -31,8 +31,8 @@ def _log_gamma_draw(
     return torch._standard_gamma(shapes, generator=gen).log() + log_uniform / shape
 
 # %% ../../nbs/physics/02_kernels.ipynb #37630213
-# of more extra dimensions the logarithms of the gamma functions have lost their digits
-_MOST_EXTRA = 1e8
+# with more extra dimensions the sheet is a sharper peak than its nodes resolve in float64
+_MOST_EXTRA = 1e6
 
 
 def extra_dimensions(

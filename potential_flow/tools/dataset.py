@@ -352,6 +352,7 @@ class Collection(Data):
 
     @labels.setter
     def labels(self, labels: Tensor | None) -> None:
+        "Those that are known."
         self._labels = labels
 
     def _labelled(self) -> tuple:
