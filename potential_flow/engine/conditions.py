@@ -73,8 +73,9 @@ class Guided(nn.Module):
         return self._mixed(without, given)
 
     def _mixed(self, without: Tensor, given: Tensor) -> Tensor:
-        "One part of the answer."
-        return torch.lerp(without, given, self.weight)
+        "One part of the answer; what no tensor is, the method will refuse."
+        both = isinstance(without, Tensor) and isinstance(given, Tensor)
+        return torch.lerp(without, given, self.weight) if both else given
 
 # %% ../../nbs/engine/02_conditions.ipynb #cnd0000a
 def takes_label(
@@ -108,8 +109,10 @@ def ignores_label(
     for label in (0, NO_LABEL):
         answer = net(x, s, torch.full((4,), label))
         parts = answer if isinstance(answer, tuple) else (answer,)
-        answers.append(torch.cat([part.detach().flatten() for part in parts]))
-    return bool(torch.equal(*answers))
+        # what is no tensor is refused where the answer is used
+        seen = [part.detach().flatten() for part in parts if isinstance(part, Tensor)]
+        answers.append(torch.cat(seen) if seen else None)
+    return answers[0] is not None and bool(torch.equal(*answers))
 
 # %% ../../nbs/engine/02_conditions.ipynb #doccondi
 document(globals())

@@ -13,6 +13,7 @@ import math
 import pkgutil
 from typing import Any, Iterable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,6 +30,8 @@ def to_plain(
         return [to_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
     known = value is None or isinstance(value, (str, bool, int, float))
     need(known, "a value that JSON can hold", value, TypeError)
     return value

@@ -15,7 +15,16 @@ from typing import Any, Callable, Iterator, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core import as_points, device_of, document, flat, need, whole_number
+from potential_flow.core import (
+    as_points,
+    describe,
+    device_of,
+    document,
+    flat,
+    need,
+    number,
+    whole_number,
+)
 from .conditions import Bound
 from .method import Method
 
@@ -93,7 +102,10 @@ def _spread(
     "A slope that takes one number for the whole batch, as steps give it."
 
     def spread(x, s):
-        return f(x, torch.as_tensor(s, dtype=x.dtype, device=x.device).expand(len(x)))
+        v = f(x, torch.as_tensor(s, dtype=x.dtype, device=x.device).expand(len(x)))
+        same = isinstance(v, Tensor) and v.shape == x.shape
+        need(same, f"a slope of shape {tuple(x.shape)}", v)
+        return v
 
     return spread
 
@@ -159,26 +171,28 @@ def sample(
 
 # %% ../../nbs/engine/03_solvers.ipynb #5809a357
 def _widened(
-    out,  # a tensor, or a tuple of tensors
-    dtype: torch.dtype,
-):  # the same in the dtype
-    "A network's output in the dtype of the state."
-    if isinstance(out, tuple):
-        return tuple(part.to(dtype) for part in out)
-    return out.to(dtype)
+    out: Any,  # a tensor, or a tuple of tensors
+    x: Tensor,  # the states that were asked about, (B, *shape)
+) -> Any:  # the same in the dtype of the states
+    "A network's output in the dtype of the state; what no method could use is refused."
+    parts = out if isinstance(out, tuple) else (out,)
+    good = len(parts) > 0 and all(isinstance(part, Tensor) for part in parts)
+    good = good and all(part.shape[:1] == x.shape[:1] for part in parts)
+    came = tuple(map(describe, out)) if isinstance(out, tuple) else out
+    wanted = f"a network that returns tensors of {len(x)} rows, one for each point"
+    need(good, wanted, came)
+    return tuple(part.to(x.dtype) for part in out) if isinstance(out, tuple) else out.to(x.dtype)
 
 
 def narrow(
     net: Callable,  # a network or a closed-form function
 ) -> Callable:  # net(x, s) in the dtype of x
-    "A network called in its own dtype; a function without parameters as it is."
+    "A network called in its own dtype (a function: in the state's), and its answer checked."
     parameter = next(net.parameters(), None) if isinstance(net, torch.nn.Module) else None
-    if parameter is None:
-        return net
 
     def narrowed(x, s, *condition):
-        answer = net(x.to(parameter.dtype), s.to(parameter.dtype), *condition)
-        return _widened(answer, x.dtype)
+        own = x.dtype if parameter is None else parameter.dtype
+        return _widened(net(x.to(own), s.to(own), *condition), x)
 
     return narrowed
 
@@ -355,7 +369,7 @@ def generate(
 ) -> Samples:
     "Draw latents and follow their lines to the data."
     n = whole_number(n, "samples")
-    need(temperature > 0, "a positive temperature", temperature)
+    need(number(temperature, "temperature") > 0, "a positive temperature", temperature)
     device = gen.device if gen is not None else device_of(net)
     return decode(method, net, method.prior(n, gen, device, temperature), **kwargs)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core import device_of, document, need, whole_number
+from ..core import Typed, device_of, document, need, whole_number
 from potential_flow.engine.batches import (
     Part,
     as_source,
@@ -40,7 +40,7 @@ _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Typed):
     "How to train: Adam with warm-up and cosine decay, clipping, and an average of the weights."
 
     steps: int = 6000  # total number of steps; the decay ends here
@@ -350,7 +350,7 @@ def _check_call(run: Run, source, labels: bool, prepared: dict) -> None:
     try:
         with lent_generators(0, y.device):
             loss = run.method.loss(net, y, step_generator(0, 0, device=y.device), **prepared)
-    except (TypeError, RuntimeError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         if str(error).startswith("needed"):
             raise
         name, line = type(unwrapped(run.net)).__name__, (str(error).splitlines() or [""])[0]
@@ -375,7 +375,8 @@ def _check_storable(net: nn.Module) -> None:
 
 def _uses_labels(run: Run, source) -> bool:
     "Do the labels of the data reach the network? Says so where they do not."
-    if source.labels is None:
+    # a point is asked: the labels of a large data set may not have been read
+    if source.batch(torch.arange(1), step_generator(0, 0))[1] is None:
         return False
     net, method = unwrapped(run.net), type(run.method).__name__
     if not takes_label(net):

@@ -123,7 +123,7 @@ class FlowMatching(Method):
         s: Tensor,  # their times, (B,)
     ) -> Tensor:  # dx/dt, (B, *shape)
         "The network's answer."
-        return net(x, s)
+        return points_of(net(x, s), x)
 
     def readout(
         self,
@@ -131,7 +131,8 @@ class FlowMatching(Method):
         x: Tensor,  # states at `t_last`, (n, *shape)
     ) -> Tensor:  # (n, *shape)
         "An Euler step from `t_last` to 1."
-        return x + (1 - self.t_last) * net(x, x.new_full((len(x),), self.t_last))
+        last = x.new_full((len(x),), self.t_last)
+        return x + (1 - self.t_last) * points_of(net(x, last), x)
 
     def ideal(
         self,

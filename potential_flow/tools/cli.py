@@ -43,7 +43,7 @@ from potential_flow.tools.shell import (
     script,
     write_json,
 )
-from .units import Pixels, Units
+from .units import Classes, Pixels, Units
 from .watch import Watch, rehearse
 
 # %% ../../nbs/tools/10_cli.ipynb #d86dd6f6
@@ -191,13 +191,22 @@ def _asked(run: Run, label: str, guidance: float, n: int) -> tuple:  # network, 
     return (net if guidance == 1 else Guided(net, guidance)), labels
 
 
-def _draw_samples(run: Run, x: Tensor, labels: Tensor | None, path: Path, title: str) -> None:
+def _classes_of(run: Run, labels: Tensor) -> Classes:
+    "The classes of samples, by the words and under the name that the data had for them."
+    names, options = tuple(map(str, run.options.get("class_names", ()))), run.options
+    column = options.get("label_column") or Classes._field_defaults["column"]
+    while column in getattr(run.units, "names", ()):
+        column += "_"
+    return Classes(labels, names, column)
+
+
+def _draw_samples(run: Run, x: Tensor, classes: Classes | None, path: Path, title: str) -> None:
     "A picture: a row for each class that was asked for, else what suits the units."
     units = _units_of(run)
-    several = labels is not None and len(labels.unique()) > 1 and isinstance(units, Pixels)
-    ax = None
+    several = classes is not None and len(classes.labels.unique()) > 1
+    several, ax = several and isinstance(units, Pixels), None
     if several:
-        ax = label_grid(x, labels, tuple(run.options.get("class_names", ())), title=title)
+        ax = label_grid(x, classes.labels, classes.names, title=title)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save_figure(ax, path) if several else units.picture(x, path, title)
@@ -225,14 +234,14 @@ def pf_sample(
     how = {"steps": steps, "batch": batch, "temperature": temperature}
     asked, labels = _asked(run, label, guidance, n)
     samples = generate(run.method, asked, n, generator(seed, where), label=labels, **how)
-    units = _units_of(run)
+    units, arrived = _units_of(run), ~samples.lost.cpu()
     x = units.to_units(_arrived(samples))
-    units.write(x, out)
+    classes = None if labels is None else _classes_of(run, labels[arrived])
+    units.write(x, out, classes=classes)
     if png:
-        units.write_each(x, out / "images")
+        units.write_each(x, out / "images", classes)
     title = f"{type(run.method).__name__}, {samples.nfe} evaluations"
-    arrived = None if labels is None else labels[~samples.lost.cpu()]
-    _draw_samples(run, x, arrived, out / "samples.png", title)
+    _draw_samples(run, x, classes, out / "samples.png", title)
     print(f"{len(x)} samples, {_cost(samples)}")
     print(f"in {out}: {', '.join(sorted(path.name for path in out.glob('samples.*')))}")
     _check_losses(samples, allow_lost)
