@@ -293,6 +293,40 @@ def _gradient(
     return loss if math.isfinite(loss) and torch.isfinite(norm) else math.nan
 
 
+def _out_of_memory(error: BaseException) -> bool:
+    "Is this what a device without room says?"
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def _room(run: Run, y: Tensor, label: Tensor | None, prepared: dict) -> int:
+    "How many points of a batch fit into memory at a time, a power of two below it; 0: none."
+    size = len(y) // 2
+    while size:
+        run.opt.zero_grad(set_to_none=True)
+        try:
+            _add_gradient(run, 0, y[:size], None if label is None else label[:size], prepared)
+            return size
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            size //= 2
+    return 0
+
+
+def _gradient_in_memory(run: Run, y: Tensor, label: Tensor | None, prepared: dict) -> float:
+    "The gradient; where memory is short, what would fit."
+    try:
+        return _gradient(run, y, label, prepared)
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise
+    # outside of the handler, which holds what the failed step has allocated
+    size = _room(run, y, label, prepared)
+    run.opt.zero_grad(set_to_none=True)
+    way = f": a batch of {size}, or accumulate={math.ceil(len(y) / size)}" if size else ""
+    raise MemoryError(f"needed memory for {len(y)} points at a time, got room for {size}{way}")
+
+
 def _insist(action: Callable) -> bool:  # was it interrupted?
     "Do it, even if an interrupt comes in between."
     try:
@@ -310,7 +344,7 @@ def update(
     **prepared,  # what the method prepared from the whole data set
 ) -> float:  # the mean loss; NaN where it was not finite and the weights were left alone
     "One optimiser step on one batch: all of it, or nothing."
-    loss, interrupted = _gradient(run, y, label, prepared), False
+    loss, interrupted = _gradient_in_memory(run, y, label, prepared), False
     if not math.isnan(loss):
         for group in run.opt.param_groups:
             group["lr"] = run.recipe.lr_at(run.step + 1)

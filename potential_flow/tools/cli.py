@@ -44,6 +44,7 @@ from potential_flow.tools.shell import (
     write_json,
 )
 from .units import Classes, Pixels, Units
+from .watch import Watch, rehearse
 
 # %% ../../nbs/tools/10_cli.ipynb #d86dd6f6
 def _say_next(run: Run, out: Path) -> None:
@@ -53,6 +54,12 @@ def _say_next(run: Run, out: Path) -> None:
         print(f"next: pf_translate {out} INPUT OUT")
     else:
         print(f"next: pf_sample {out}\n      pf_evaluate {out}")
+
+
+def _say_cost(cost: dict) -> None:
+    "What a run would cost, a line each."
+    for name, value in cost.items():
+        print(f"{name.replace('_', ' '):20} {value:,}")
 
 
 def _train(run: Run, data: Data, out: Path, plan: Plan, others: dict, **options) -> None:
@@ -98,6 +105,10 @@ def pf_train(
     device: str = "auto",  # auto, cpu, cuda
     workers: int = 0,  # processes that prepare batches
     save_every: int = 1000,  # steps between checkpoints
+    minutes: float = 15.0,  # most minutes between checkpoints
+    look_every: int = 0,  # steps between looks at scores and samples (log.csv); 0: none
+    tensorboard: store_true = False,  # looks for TensorBoard, too?
+    dry_run: store_true = False,  # only say what the run would cost?
     resume: store_true = False,  # go on from the checkpoint in `out`?
     overwrite: store_true = False,  # replace another run's checkpoint in `out`?
 ) -> Run:
@@ -108,7 +119,7 @@ def pf_train(
     given = {name: value for name, value in given.items() if value is not None}
     given = {name: value for name, value in given.items() if value is not False}
     given |= {name: absolute(given[name]) for name in ("data", "source") if name in given}
-    out, where = new_folder(out), device_named(device)
+    where, out = device_named(device), new_folder(out)
     if resume:
         run = resumed_run(out, given, where)
         plan = plan_of(run)
@@ -120,8 +131,13 @@ def pf_train(
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
     if not resume:
         run = new_run(plan, data, others, where)
-    options = {"save_every": save_every, "overwrite": overwrite, "workers": workers}
-    _train(run, data, out, plan, others, **options)
+    if dry_run:
+        _say_cost(rehearse(run, data, workers=workers, labels=plan.conditional, **others))
+        return run
+    options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
+    if look_every:
+        options["watch"] = Watch(run, data, out, look_every, tensorboard=tensorboard)
+    _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
 # %% ../../nbs/tools/10_cli.ipynb #21d588cd

@@ -23,6 +23,7 @@ from ..core import document, need
 from ..engine.checkpoint import atomic
 from ..engine.config import imported
 from ..engine.method import Method
+from ..engine.processes import processes_joined
 from ..engine.training import Stopped
 
 # %% ../../nbs/tools/08_shell.ipynb #shl00005
@@ -48,6 +49,8 @@ def _end(name: str, error: Any, code: int) -> None:
 def _line_of(error: BaseException) -> str:
     "What an error says, in one line."
     text = (str(error).splitlines() or [""])[0]
+    if text.startswith("needed"):
+        return text
     if isinstance(error, MemoryError) or "allocate" in text:
         return f"needed less memory (a smaller batch, width or n), got: {text or 'none is left'}"
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
@@ -73,6 +76,9 @@ def script(
             # a terminal that knows no σ shows a question mark, and does not fail
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
+        if int(os.environ.get("RANK", 0)) > 0:
+            # of several processes the first speaks for all
+            sys.stdout = open(os.devnull, "w")
         parser = anno_parser(command, prog=command.__name__)
         parser.description = (command.__doc__ or "").partition("\n")[0]
         words = sys.argv[1:] if argv is None else argv
@@ -86,6 +92,9 @@ def script(
             _end(command.__name__, str(error) or "interrupted", 128 + signum)
         except _EXPECTED as error:
             _end(command.__name__, _line_of(error), 2)
+        finally:
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
 
     return main
 
@@ -146,9 +155,9 @@ def own_classes(
 def device_named(
     name: str,  # auto, cpu, cuda, cuda:1, mps
 ) -> torch.device:
-    "A device by name; 'auto' is the GPU where there is one."
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    "A device by name; 'auto' is the GPU where there is one, of several processes each one's own."
+    if name == "auto" or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        return processes_joined(name)
     try:
         device = torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
