@@ -138,7 +138,7 @@ def asking(
     try:
         yield
     except FAULTS as error:
-        if str(error).startswith("needed"):
+        if str(error).startswith("needed") or isinstance(error, torch.OutOfMemoryError):
             raise
         line = (str(error).splitlines() or [""])[0]
         got = f"{type(unwrapped(net)).__name__}: {type(error).__name__}: {line}"

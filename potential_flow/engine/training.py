@@ -7,8 +7,6 @@ __all__ = ['Recipe', 'Run', 'Event', 'update', 'Stopped', 'steps']
 
 # %% ../../nbs/engine/07_training.ipynb #57705811
 import contextlib
-import copy
-import json
 import math
 import signal
 import sys
@@ -16,6 +14,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core import Typed, device_of, document, need, spread_over, whole_number
+from ..core import Typed, device_of, document, need, whole_number
 from potential_flow.engine.batches import (
     Part,
     as_source,
@@ -33,19 +32,13 @@ from potential_flow.engine.batches import (
     step_generator,
     step_seed,
 )
+from .checks import check_first_step
 from potential_flow.engine.conditions import (
-    FAULTS,
     NO_LABEL,
     Bound,
-    asking,
-    ignores_label,
-    needs_label,
-    numbers_of,
-    shaken,
-    takes_label,
 )
-from .config import build_net_for, net_config, unwrapped
-from .method import Method, warn_of_scale
+from .config import unwrapped
+from .method import Method
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -357,121 +350,6 @@ def update(
     return loss
 
 # %% ../../nbs/engine/07_training.ipynb #trn12003
-def _first_part(run: Run, source) -> tuple:  # points (b, *shape) and labels (b,) or None
-    "What the first gradient is computed of."
-    recipe, part, device = run.recipe, Part.of_this_process(), device_of(run.net)
-    first = batches(source, recipe.batch, range(1), recipe.seed, 0, part, recipe.accumulate)
-    y, label = next(first)
-    y = y.chunk(recipe.accumulate)[0].to(device)
-    if label is not None:
-        label = label[: len(y)].to(device)
-        # every second one is hidden
-        label = label.masked_fill(torch.arange(len(y), device=device) % 2 == 1, NO_LABEL)
-    return y, label
-
-
-def _check_call(run: Run, source, labels: bool, prepared: dict) -> list:  # the network's calls
-    "The loss can be computed of the first batch, with this network, and differentiated."
-    y, label = _first_part(run, source)
-    # a copy: what the network counts, such as means of its batches, does not move
-    net, calls = copy.deepcopy(unwrapped(run.net)).train(), []
-    net.zero_grad()
-    net.register_forward_hook(lambda _, args, answer: calls.append(args))
-    asked = Bound(net, label) if labels else net
-    gen = step_generator(0, 0, device=y.device)
-    wanted = f"a network as the loss of {type(run.method).__name__} calls it"
-    with lent_generators(0, y.device), asking(wanted, run.net):
-        loss = run.method.loss(asked, y, gen, **prepared)
-        is_loss = isinstance(loss, Tensor) and loss.shape == (len(y),)
-        need(is_loss, "a loss of shape (B,)", loss)
-        need(loss.is_floating_point(), "a real loss (answers that are real numbers)", loss)
-        if loss.requires_grad:
-            loss.mean().backward()
-    learns = any(weight.grad is not None for weight in net.parameters())
-    wanted = "answers that depend on the weights (nothing detached, no torch.no_grad)"
-    need(learns, wanted, type(unwrapped(run.net)).__name__)
-    return calls
-
-
-def _rebuilt(net: nn.Module) -> nn.Module:
-    "The network as a checkpoint gives it back: made of its class, its arguments, its weights."
-    net = unwrapped(net)
-    config, name = json.loads(json.dumps(net_config(net))), type(net).__name__
-    weights, classes = net.state_dict(), [type(part) for part in net.modules()]
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    wanted = f"{name} to keep the arguments it was built with (self.width = width, …)"
-    try:
-        with lent_generators(0):
-            again = build_net_for(config, shapes, classes)
-        again.load_state_dict(weights)
-    except FAULTS as error:
-        got = f"a {name} that differs when rebuilt: {error}"
-        raise ValueError(f"needed {wanted}, got {got}") from error
-    need(repr(again) == repr(net), wanted, f"a {name} that differs when rebuilt")
-    return again
-
-
-def _name_of(net: nn.Module) -> str:
-    "The class of a network, and what it is made around."
-    net = unwrapped(net)
-    inner = getattr(net, "net", None)
-    around = f" around {_name_of(inner)}" if isinstance(inner, nn.Module) else ""
-    return type(net).__name__ + around
-
-
-def _answer(net: nn.Module, args: tuple) -> Tensor:  # (n,)
-    "What a network answers to some points, with shaken weights; nothing where it cannot."
-    few = [part.detach()[:32].cpu() if isinstance(part, Tensor) else part for part in args]
-    try:
-        with lent_generators(0):
-            return numbers_of(shaken(net)(*few))
-    except FAULTS:
-        return torch.zeros(0)
-
-
-def _check_storable(net: nn.Module, again: nn.Module, calls: list) -> None:
-    "What a checkpoint gives back answers as the network does."
-    for args in calls[:1]:
-        mine, other = _answer(net, args), _answer(again, args)
-        size = float(mine.nan_to_num(0, 0, 0).abs().max()) if len(mine) else 0
-        same = mine.shape == other.shape
-        same = same and torch.allclose(mine, other, 1e-4, 1e-5 * size, equal_nan=True)
-        wanted = "a network that answers the same when it is rebuilt from its arguments and its "
-        wanted += "weights (keep each argument, as in self.act = act; make a tensor that is no "
-        wanted += "weight a buffer, self.register_buffer)"
-        need(same, wanted, f"another answer of {_name_of(net)}")
-
-
-def _uses_labels(run: Run, seen: Tensor | None) -> bool:
-    "Do labels as those of the data reach the network? Says so where they do not."
-    if seen is None:
-        return False
-    net, method = unwrapped(run.net), type(run.method).__name__
-    if not takes_label(net):
-        name = type(net).__name__
-        warnings.warn(f"the labels of the data are not used: {name} takes none", stacklevel=5)
-        return False
-    need(run.method.conditional, "a method that can be conditioned", method)
-    if ignores_label(net, run.method.shape, int(seen.max())):
-        warnings.warn(f"{type(net).__name__} ignores its label", stacklevel=5)
-    return True
-
-
-def _check_source(run: Run, source) -> Tensor | None:  # labels of some points, (b,), or None
-    "Shape, size and identity of the data."
-    y, label = source.batch(spread_over(len(source), 1000), step_generator(0, 0))
-    shape = ", ".join(map(str, run.method.shape))
-    need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
-    need(bool(y.isfinite().all()), "finite data", y)
-    warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
-    seen = f"{len(source)} points, {source.checksum()}"
-    need(run.seen in ("", seen), f"the data that this run has seen ({run.seen})", seen)
-    run.seen = seen
-    if run.units is None:
-        run.units = source.units
-    return label
-
-
 def _same_start(run: Run) -> None:
     "Weights and average of the first process in all of them."
     if Part.of_this_process().count > 1:
@@ -606,12 +484,8 @@ def steps(
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    again = _rebuilt(run.net)
-    label = _check_source(run, source)
-    uses, prepared = labels and _uses_labels(run, label), _prepared(run, source, others)
-    wanted = "points with labels for a network that asks for them (in a shell: --conditional)"
-    need(uses or not needs_label(run.net), wanted, "points without")
-    _check_storable(run.net, again, _check_call(run, source, uses, prepared))
+    prepare = partial(_prepared, run, source, others)
+    uses, prepared = check_first_step(run, source, labels, prepare)
     # a shell that goes on with this run has to know
     run.options.setdefault("conditional", uses)
     _same_start(run)
