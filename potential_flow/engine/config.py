@@ -203,7 +203,7 @@ def build_net(
 
 
 # weights that are made in vain, and numbers in tables that are not stored, at most
-_SPARE, _TABLES = 10_000, 100_000_000
+_SPARE, _TABLES = 1_000, 100_000_000
 
 
 @contextmanager
@@ -231,7 +231,7 @@ def _outline(
 ) -> dict | None:  # {name: shape}
     "The shapes of a network's weights, found without allocating them; None where that fails."
     try:
-        with torch.device("meta"), _at_most(count + _SPARE):
+        with torch.device("meta"), _at_most(2 * count + _SPARE):
             net = build_net(config, nets)
     except (NotImplementedError, RuntimeError, ValueError) as error:
         # a constructor that computes with its own weights cannot run there
