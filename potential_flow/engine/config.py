@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from ..core import document, need
 
@@ -224,6 +225,15 @@ def _at_most(count: int) -> Iterator[None]:
         hook.remove()
 
 
+class _Unfilled(TorchFunctionMode):
+    "New weights get no numbers: on the `meta` device they have none, and to say so takes seconds."
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "").endswith(("uniform_", "normal_")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def _outline(
     config: dict,
     count: int,  # of the stored weights
@@ -231,7 +241,7 @@ def _outline(
 ) -> dict | None:  # {name: shape}
     "The shapes of a network's weights, found without allocating them; None where that fails."
     try:
-        with torch.device("meta"), _at_most(2 * count + _SPARE):
+        with torch.device("meta"), _Unfilled(), _at_most(2 * count + _SPARE):
             net = build_net(config, nets)
     except (NotImplementedError, RuntimeError, ValueError) as error:
         # a constructor that computes with its own weights cannot run there

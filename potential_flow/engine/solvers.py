@@ -382,6 +382,7 @@ def generate(
 ) -> Samples:
     "Draw latents and follow their lines to the data."
     n = whole_number(n, "samples")
+    need(isinstance(method, Method), "a method, as `run.method`", type(method).__name__, TypeError)
     need(number(temperature, "temperature") > 0, "a positive temperature", temperature)
     device = _known_generator(gen).device if gen is not None else device_of(net)
     return decode(method, net, method.prior(n, gen, device, temperature), **kwargs)
@@ -506,6 +507,7 @@ def bits_per_dim(
     need(known and math.prod(shape) > 0, "a shape, such as (1, 8, 8)", shape, TypeError)
     need(isinstance(log_likelihood, Tensor), "log-likelihoods, a tensor (n,)", log_likelihood)
     need(number(levels, "levels") > 0, "a positive number of levels", levels)
+    scale = scale.double() if isinstance(scale, Tensor) else number(scale, "scale")
     N, scale = math.prod(shape), torch.as_tensor(scale, dtype=torch.float64)
     sizes = zip(reversed(scale.shape), reversed(shape))
     fits = scale.ndim <= len(shape) and all(own in (1, size) for own, size in sizes)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core import Typed, device_of, document, need, whole_number
+from ..core import Typed, device_of, document, need, number, whole_number
 from potential_flow.engine.batches import (
     Part,
     as_source,
@@ -185,7 +185,8 @@ class Run:
             need(steps >= self.step, f"at least the {self.step} steps that are done", steps)
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
-        need(minutes > 0, "a positive number of minutes", minutes)
+        need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
+        need(watch is None or callable(watch), "a function watch(event)", watch, TypeError)
         if out is None:
             kept = contextlib.nullcontext(_nothing)
         else:
@@ -277,10 +278,10 @@ def _gradient(
     "The first half of a step: the gradient of the mean loss over all parts, clipped."
     parts = run.recipe.accumulate
     labels = [None] * parts if label is None else label.chunk(parts)
-    numbers, losses = Part.of_this_process().numbers(run.step, parts), []
+    places, losses = Part.of_this_process().numbers(run.step, parts), []
     run.opt.zero_grad(set_to_none=True)
-    for number, points, its_label in zip(numbers, y.chunk(parts), labels):
-        losses.append(_add_gradient(run, number, points, its_label, prepared))
+    for place, points, its_label in zip(places, y.chunk(parts), labels):
+        losses.append(_add_gradient(run, place, points, its_label, prepared))
     loss = _shared(run, sum(losses) / parts)
     norm = nn.utils.clip_grad_norm_(run.net.parameters(), run.recipe.clip)
     return loss if math.isfinite(loss) and torch.isfinite(norm) else math.nan
