@@ -86,7 +86,7 @@ class Method(Typed):
     @abstractmethod
     def loss(
         self,
-        net: Callable,  # net(x (B, *shape), s (B,))
+        net: Callable,  # net(x (B, *shape), s (B,)); a label, −1 for none, is bound to it
         y: Tensor,  # data, (B, *shape)
         gen: torch.Generator = None,  # of the training points
     ) -> Tensor:  # (B,), not reduced

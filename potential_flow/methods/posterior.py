@@ -201,7 +201,7 @@ class PosteriorMean(Method):
 
     def network(
         self,
-        net: torch.nn.Module = None,  # any net(x, s) of yours; None: a network is made
+        net: torch.nn.Module = None,  # yours, net(x, s) or net(x, s, label); None: one is made
         **kwargs,  # width, depth, … of its trunk
     ) -> torch.nn.Module:
         "A `Denoiser` for this kernel; on a residual MLP in many dimensions. Or yours, wrapped."

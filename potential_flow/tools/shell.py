@@ -51,7 +51,7 @@ def _line_of(error: BaseException) -> str:
     "What an error says, in one line."
     text = (str(error).splitlines() or [""])[0]
     if text.startswith("needed"):
-        return text
+        return str(error)
     if isinstance(error, MemoryError) or "allocate" in text:
         return f"needed less memory (a smaller batch, width or n), got: {text or 'none is left'}"
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
