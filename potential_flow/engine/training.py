@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -31,9 +32,13 @@ from potential_flow.engine.batches import (
     step_generator,
     step_seed,
 )
-from .conditions import NO_LABEL, Bound, ignores_label, takes_label
-from .config import build_net, net_config, unwrapped
-from .method import Method, warn_of_scale
+from .checks import check_first_step
+from potential_flow.engine.conditions import (
+    NO_LABEL,
+    Bound,
+)
+from .config import unwrapped
+from .method import Method
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -64,6 +69,7 @@ class Recipe(Typed):
         for name, counted in counts.items():
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
+        need(0 <= self.seed < 2**63, "a seed between 0 and 2^63", self.seed)
         need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
         need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
@@ -125,7 +131,10 @@ class Run:
     ):
         need(isinstance(method, Method), "a method", type(method).__name__, TypeError)
         need(isinstance(net, nn.Module), "a torch.nn.Module", type(net).__name__, TypeError)
-        recipe = recipe or Recipe()
+        learns = any(weight.requires_grad for weight in net.parameters())
+        need(learns, "a network with weights to train", type(unwrapped(net)).__name__)
+        recipe = Recipe() if recipe is None else recipe
+        need(isinstance(recipe, Recipe), "a Recipe, such as Recipe(steps=5)", recipe, TypeError)
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
@@ -172,6 +181,8 @@ class Run:
     ) -> "Run":
         "Train, with a bar and checkpoints; a signal stops between two steps and leaves one."
         if steps is not None:
+            steps = whole_number(steps, "steps")
+            need(steps >= self.step, f"at least the {self.step} steps that are done", steps)
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
         need(minutes > 0, "a positive number of minutes", minutes)
@@ -339,70 +350,6 @@ def update(
     return loss
 
 # %% ../../nbs/engine/07_training.ipynb #trn12003
-def _check_call(run: Run, source, labels: bool, prepared: dict) -> None:
-    "The loss can be computed of the first batch, with this network."
-    recipe, part = run.recipe, Part.of_this_process()
-    y, _ = next(batches(source, recipe.batch, range(1), recipe.seed, 0, part, recipe.accumulate))
-    y = y.chunk(recipe.accumulate)[0]
-    y, net = y.to(device_of(run.net)), unwrapped(run.net)
-    if labels:
-        net = Bound(net, torch.full((len(y),), NO_LABEL, device=y.device))
-    try:
-        with lent_generators(0, y.device):
-            loss = run.method.loss(net, y, step_generator(0, 0, device=y.device), **prepared)
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        if str(error).startswith("needed"):
-            raise
-        name, line = type(unwrapped(run.net)).__name__, (str(error).splitlines() or [""])[0]
-        wanted = f"a network as the loss of {type(run.method).__name__} calls it"
-        raise ValueError(f"needed {wanted}, got {name}: {line}") from error
-    need(loss.shape == (len(y),), "a loss of shape (B,)", loss)
-
-
-def _check_storable(net: nn.Module) -> None:
-    "A network built from what a checkpoint would store is the same network."
-    net = unwrapped(net)
-    config, classes = net_config(net), [type(part) for part in net.modules()]
-    with lent_generators(0):
-        again = build_net(config, classes)
-    mine, other = net.state_dict(), again.state_dict()
-    same = {name: value.shape for name, value in mine.items()}
-    same = same == {name: value.shape for name, value in other.items()}
-    name = type(net).__name__
-    wanted = f"{name} to keep the arguments it was built with (self.width = width, …)"
-    need(same and repr(again) == repr(net), wanted, f"a {name} that differs when rebuilt")
-
-
-def _uses_labels(run: Run, source) -> bool:
-    "Do the labels of the data reach the network? Says so where they do not."
-    # a point is asked: the labels of a large data set may not have been read
-    if source.batch(torch.arange(1), step_generator(0, 0))[1] is None:
-        return False
-    net, method = unwrapped(run.net), type(run.method).__name__
-    if not takes_label(net):
-        name = type(net).__name__
-        warnings.warn(f"the labels of the data are not used: {name} takes none", stacklevel=5)
-        return False
-    need(run.method.conditional, "a method that can be conditioned", method)
-    if ignores_label(net, run.method.shape):
-        warnings.warn(f"{type(net).__name__} ignores its label", stacklevel=5)
-    return True
-
-
-def _check_source(run: Run, source) -> None:
-    "Shape, size and identity of the data."
-    y, _ = source.batch(torch.arange(min(1000, len(source))), step_generator(0, 0))
-    shape = ", ".join(map(str, run.method.shape))
-    need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
-    need(bool(y.isfinite().all()), "finite data", y)
-    warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
-    seen = f"{len(source)} points, {source.checksum()}"
-    need(run.seen in ("", seen), f"the data that this run has seen ({run.seen})", seen)
-    run.seen = seen
-    if run.units is None:
-        run.units = source.units
-
-
 def _same_start(run: Run) -> None:
     "Weights and average of the first process in all of them."
     if Part.of_this_process().count > 1:
@@ -537,10 +484,10 @@ def steps(
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    _check_storable(run.net)
-    _check_source(run, source)
-    uses, prepared = labels and _uses_labels(run, source), _prepared(run, source, others)
-    _check_call(run, source, uses, prepared)
+    prepare = partial(_prepared, run, source, others)
+    uses, prepared = check_first_step(run, source, labels, prepare)
+    # a shell that goes on with this run has to know
+    run.options.setdefault("conditional", uses)
     _same_start(run)
     options = {"progress": progress, "workers": workers}
     return _loop(run, source, last, uses, prepared, options)

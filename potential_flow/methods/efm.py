@@ -435,6 +435,8 @@ def translate(
     **kwargs,  # steps, step, batch, dtype, trace of `decode`
 ) -> Samples:  # x (n, *shape) on the other plate; lost lines are NaN
     "Carry given points of one plate to the other."
+    wanted = "a method that carries one data set to another, such as EFM"
+    need(hasattr(method, "starts"), wanted, type(method).__name__)
     method = replace(method, reverse=reverse)
     return decode(method, net, method.starts(y, gen), **kwargs)
 

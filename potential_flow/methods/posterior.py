@@ -206,7 +206,8 @@ class PosteriorMean(Method):
     ) -> torch.nn.Module:
         "A `Denoiser` for this kernel; on a residual MLP in many dimensions. Or yours, wrapped."
         if net is not None:
-            return Precondition(net, self.kernel.D, self.sigma_data, **kwargs)
+            need(not kwargs, "no sizes beside a network of yours", kwargs)
+            return Precondition(net, self.kernel.D, self.sigma_data)
         many = self.N >= 16 and "trunk" not in kwargs
         suited = {"trunk": ResidualMLP, "width": 256, "depth": 3} if many else {}
         return Denoiser(self.shape, self.kernel.D, self.sigma_data, **suited | kwargs)

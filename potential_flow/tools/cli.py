@@ -7,6 +7,7 @@ __all__ = ['demo_command', 'train_command', 'sample_command', 'evaluate_command'
            'pf_sample', 'pf_evaluate', 'pf_fid', 'pf_translate', 'pf_demo']
 
 # %% ../../nbs/tools/10_cli.ipynb #bd0a125f
+import math
 import textwrap
 import warnings
 from dataclasses import asdict
@@ -27,7 +28,15 @@ from ..methods.efm import translate
 from .dataset import Data
 from .files import read_points, write_image
 from .metrics import fid_between, image_scores
-from .plan import Plan, absolute, new_run, plan_of, points_in, resumed_run
+from potential_flow.tools.plan import (
+    Plan,
+    absolute,
+    need_same,
+    new_run,
+    plan_of,
+    points_in,
+    resumed_run,
+)
 from potential_flow.tools.plots import (
     curve,
     image_grid,
@@ -36,6 +45,7 @@ from potential_flow.tools.plots import (
     save_figure,
     trajectories,
 )
+from .tables import _csv_rows, _header, _numeric
 from potential_flow.tools.shell import (
     device_named,
     new_folder,
@@ -131,7 +141,9 @@ def pf_train(
     # a checkpoint may name a data set, but nothing is fetched on its word
     found = {"root": root, "download": not resume}
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
-    if not resume:
+    if resume:
+        need_same(run, data)
+    else:
         run = new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
@@ -338,6 +350,20 @@ def _draw_pairs(units: Units, x: Tensor, y: Tensor, path: Path) -> None:
         units.picture(torch.cat([x, y]), path, "inputs and outputs")
 
 
+def _points_from(path: str, run: Run) -> tuple:  # points (n, *shape), and a name for each
+    "Points to translate; a table may have the column of classes that was left out in training."
+    column, file = run.options.get("label_column"), Path(path)
+    if column and file.suffix.lower() == ".csv" and file.is_file():
+        names, rows = _header(file, _csv_rows(file))
+        kept = [i for i, name in enumerate(names) if name != column]
+        cells = [[row[i] for row in rows] for i in kept]
+        x = _numeric(file, [names[i] for i in kept], cells)
+        wanted = f"{math.prod(run.method.shape)} columns beside {column}"
+        need(x.shape[1:] == run.method.shape, wanted, f"{len(kept)} of them")
+        return x, [f"{i:05d}" for i in range(len(x))]
+    return read_points(path, run.method.shape)
+
+
 def _write_translated(out: Path, names: list, x: Tensor, samples: Samples, units) -> Tensor:
     "The lines that arrived, as files under their own names; the lost ones are listed."
     arrived, y = ~samples.lost.cpu(), units.to_units(_arrived(samples))
@@ -371,7 +397,7 @@ def pf_translate(
     run = load_run(checkpoint, where, own_classes(net, method))
     wanted = "a run of a method that carries one data set to another, such as EFM"
     need(hasattr(run.method, "starts"), wanted, type(run.method).__name__)
-    x, names = read_points(input, run.method.shape)
+    x, names = _points_from(input, run)
     folder = Path(input) if Path(input).is_dir() else Path(input).parent
     need(Path(out).resolve() != folder.resolve(), "another folder than the input's", out)
     out, target = new_folder(out), _units_of(run)

@@ -31,6 +31,7 @@ from ..engine.training import Stopped
 _EXPECTED = (
     ArithmeticError,
     ImportError,
+    LookupError,
     MemoryError,
     OSError,
     RuntimeError,
