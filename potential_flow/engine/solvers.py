@@ -207,11 +207,11 @@ def sample(
     need(times.ndim == 1 and len(times) >= 2, "a grid of at least two times", times)
     gaps = times.diff()
     need(bool((gaps > 0).all() or (gaps < 0).all()), "strictly monotone times", times)
-    known = callable(step) and step is not dopri5
-    need(known, "a step: euler, heun, rk4 or dopri5()", step, TypeError)
-    f, times = _spread(f), times.to(x)
     # a step with a memory begins anew with every walk
-    step = step.begin() if hasattr(step, "begin") else step
+    step = step.begin() if isinstance(step, Multistep) else step
+    known = callable(step) and step not in (dopri5, Multistep)
+    need(known, "a step: euler, heun, rk4, Multistep() or dopri5()", step, TypeError)
+    f, times = _spread(f), times.to(x)
     if path is not None:
         path.append(x)
     if event is not None:
