@@ -41,9 +41,6 @@ from .config import unwrapped
 from .method import Method
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
-_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
 @dataclass(frozen=True)
 class Recipe(Typed):
     "How to train: Adam with warm-up and cosine decay, clipping, and an average of the weights."
@@ -57,7 +54,6 @@ class Recipe(Typed):
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the average in a step
     half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
-    precision: str = "float32"  # of the network's products: float32 or bfloat16
     weight_decay: float = 0.0  # decoupled weight decay
     seed: int = 0  # of data order and noise
     patience: int = 10  # non-finite losses in a row that end the training
@@ -74,9 +70,8 @@ class Recipe(Typed):
         need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
         need(self.half_life is None or self.half_life > 0, "a positive half_life", self.half_life)
-        split, known = self.batch % self.accumulate == 0, self.precision in _PRECISIONS
+        split = self.batch % self.accumulate == 0
         need(split, f"a batch of {self.accumulate} equal parts", self.batch)
-        need(known, f"a precision out of {', '.join(_PRECISIONS)}", self.precision)
         need(0 <= self.label_dropout <= 1, "a share of labels", self.label_dropout)
 
     def lr_at(
@@ -214,21 +209,6 @@ class Event(NamedTuple):
     points: int  # points seen so far, in all processes
 
 # %% ../../nbs/engine/07_training.ipynb #88e5ad5e
-class _InPrecision(nn.Module):
-    "A network whose products are computed in a shorter type; its answers are float32."
-
-    def __init__(self, net: nn.Module, dtype: torch.dtype):
-        super().__init__()
-        self.net, self.dtype = net, dtype
-
-    def forward(self, x: Tensor, *others: Tensor) -> Any:
-        with torch.autocast(x.device.type, self.dtype):
-            answer = self.net(x, *others)
-        parts = answer if isinstance(answer, tuple) else (answer,)
-        found = tuple(part.to(x.dtype) for part in parts)
-        return found if isinstance(answer, tuple) else found[0]
-
-
 def _add_gradient(
     run: Run,
     number: int,  # of the part, in the row of all of them
@@ -239,8 +219,6 @@ def _add_gradient(
     "Add the gradient of the mean loss of a part."
     recipe, net = run.recipe, run.net.train()
     gen = step_generator(recipe.seed, number, device=y.device)
-    if recipe.precision != "float32":
-        net = _InPrecision(net, _PRECISIONS[recipe.precision])
     if label is not None:
         hidden = torch.rand(len(y), generator=gen, device=y.device) < recipe.label_dropout
         net = Bound(net, label.masked_fill(hidden, NO_LABEL))

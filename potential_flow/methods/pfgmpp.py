@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..core import as_points, document, need, sqnorm
-from .posterior import PosteriorMean, need_levels
+from .posterior import PosteriorMean, last_level, need_levels
 from ..physics.kernels import StudentKernel, extra_dimensions
 
 # %% ../../nbs/methods/03_pfgmpp.ipynb #9a596c7f
@@ -40,7 +40,7 @@ class PFGMpp(PosteriorMean):
         y: Tensor,  # data, (M, *shape)
         **given,  # fields that are given and not fitted
     ) -> "PFGMpp":
-        "The method for these data: shape, box, first noise level, and levels of training."
+        "The method for these data: shape, box, first and last level, and levels of training."
         radius = float(sqnorm(as_points(y, "y")).mean().sqrt())
         first = given.get("sigma_max", max(cls.sigma_max, 5 * radius))
         # training reaches from `lowest` to the first level, with as many deviations as by default
@@ -48,6 +48,7 @@ class PFGMpp(PosteriorMean):
         wider = max(1.0, math.log(first / lowest) / math.log(cls.sigma_max / lowest))
         middle = cls.P_mean + max(0.0, math.log(first / cls.sigma_max)) / 2
         found = {"sigma_max": first, "P_mean": middle, "P_std": wider * cls.P_std}
+        found["sigma_min"] = last_level(y, cls.sigma_min)
         return super().fitted(y, **found | given)
 
     @property

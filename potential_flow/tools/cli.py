@@ -66,10 +66,12 @@ def _say_next(run: Run, out: Path) -> None:
         print(f"next: pf_sample {out}\n      pf_evaluate {out}")
 
 
-def _say_cost(cost: dict) -> None:
+def _say_cost(run: Run, data: Data, plan: Plan, others: dict, **options) -> Run:
     "What a run would cost, a line each."
+    cost = rehearse(run, data, labels=plan.conditional, **options, **others)
     for name, value in cost.items():
         print(f"{name.replace('_', ' '):20} {value:,}")
+    return run
 
 
 def _train(run: Run, data: Data, out: Path, plan: Plan, others: dict, **options) -> None:
@@ -144,11 +146,10 @@ def pf_train(
     else:
         run = new_run(plan, data, others, where)
     if dry_run:
-        _say_cost(rehearse(run, data, workers=workers, labels=plan.conditional, **others))
-        return run
+        return _say_cost(run, data, plan, others, workers=workers)
+    watch = Watch(run, data, out, look_every, tensorboard=tensorboard) if look_every else None
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
-    if look_every:
-        options["watch"] = Watch(run, data, out, look_every, tensorboard=tensorboard)
+    options["watch"] = watch
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
