@@ -47,7 +47,7 @@ _LARGE = dict(layers_per_block=2, norm_num_groups=32, add_attention=True)
 
 
 def tiny() -> dict:  # arguments of `ImageBackbone`
-    "For images of 8×8 and 16×16: two scales, half a million parameters."
+    "For images of 8×8 and 16×16: two scales, 0.6 million parameters."
     return unet(32, 64, time_embedding_dim=128)
 
 
