@@ -47,17 +47,17 @@ class Recipe(Typed):
 
     steps: int = 6000  # total number of steps; the decay ends here
     batch: int = 512  # points per step, in each process
-    accumulate: int = 1  # parts of a batch, one after the other, each with noise of its own
     lr: float = None  # peak learning rate; None: the method's own
     warmup: int = 100  # steps of linear warm-up
     cosine: bool = True  # decay to zero over `steps`; else the rate stays constant
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the average in a step
-    half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
     weight_decay: float = 0.0  # decoupled weight decay
     seed: int = 0  # of data order and noise
     patience: int = 10  # non-finite losses in a row that end the training
     label_dropout: float = 0.1  # share of the labels that are hidden in training
+    accumulate: int = 1  # parts of a batch, one after the other, each with noise of its own
+    half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
 
     def __post_init__(self):
         counts = {"steps": "steps", "batch": "points per step", "accumulate": "parts of a batch"}
