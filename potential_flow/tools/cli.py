@@ -9,7 +9,7 @@ __all__ = ['demo_command', 'train_command', 'sample_command', 'evaluate_command'
 # %% ../../nbs/tools/10_cli.ipynb #bd0a125f
 import textwrap
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,18 @@ from ..engine.conditions import Guided, takes_label
 from ..engine.solvers import Samples, generate
 from ..engine.training import Run, Stopped
 from ..methods.efm import translate
-from .dataset import Data
+from potential_flow.tools.cards import (
+    Card,
+    Evaluation,
+    arrived,
+    evaluate,
+    nearest_grid,
+    plain_scores,
+)
+from .dataset import Data, Images
 from .files import read_points, write_image
-from .metrics import fid_between, image_scores
-from .plan import Plan, absolute, new_run, plan_of, points_in, resumed_run
+from .metrics import fid_between
+from .plan import Plan, absolute, new_run, plan_of, resumed_run
 from potential_flow.tools.plots import (
     curve,
     image_grid,
@@ -130,16 +138,12 @@ def _units_of(run: Run) -> Units:
     return Units(run.method.shape) if run.units is None else run.units
 
 
-def _arrived(samples: Samples) -> Tensor:
-    "The lines that arrived, float32; there must be some."
-    arrived = ~samples.lost
-    need(bool(arrived.any()), "lines that arrive", f"{len(arrived)} lost of {len(arrived)}")
-    return samples.x[arrived].float().cpu().contiguous()
-
-
 def _check_losses(samples: Samples, allowed: bool) -> None:
     "Lost lines are an error, after the others are written."
-    lost, n = int(samples.lost.sum()), len(samples.lost)
+    _check_count(int(samples.lost.sum()), len(samples.lost), allowed)
+
+
+def _check_count(lost: int, n: int, allowed: bool) -> None:
     need(allowed or lost == 0, "lines that all arrive (or --allow_lost)", f"{lost} lost of {n}")
 
 
@@ -210,13 +214,13 @@ def pf_sample(
     asked, labels = _asked(run, label, guidance, n)
     samples = generate(run.method, asked, n, generator(seed, where), label=labels, **how)
     units = _units_of(run)
-    x = units.to_units(_arrived(samples))
+    x = units.to_units(arrived(samples))
     units.write(x, out)
     if png:
         units.write_each(x, out / "images")
     title = f"{type(run.method).__name__}, {samples.nfe} evaluations"
-    arrived = None if labels is None else labels[~samples.lost.cpu()]
-    _draw_samples(run, x, arrived, out / "samples.png", title)
+    kept = None if labels is None else labels[~samples.lost.cpu()]
+    _draw_samples(run, x, kept, out / "samples.png", title)
     print(f"{len(x)} samples, {_cost(samples)}")
     print(f"in {out}: {', '.join(sorted(path.name for path in out.glob('samples.*')))}")
     _check_losses(samples, allow_lost)
@@ -236,49 +240,66 @@ def _data_of(run: Run, data: str, root: str) -> Data:
     return found
 
 
-def _feature_scores(x: Tensor, data: Data, features: str, allow_few: bool) -> dict:
-    "FID and its relatives, named after the features."
-    need(isinstance(data.units, Pixels), "images for --features", data)
-    real = data.units.to_units(points_in(data))
-    scores = image_scores(data.units.to_units(x), real, features, allow_few)
-    return {f"{features}: {name}": float(value) for name, value in scores.items()}
-
-
 def _print_scores(scores: dict) -> None:
     "A line for each score."
     for name, value in scores.items():
         print(f"{name:42} {value:.4f}" if isinstance(value, float) else f"{name:42} {value}")
 
 # %% ../../nbs/tools/10_cli.ipynb #d40262de
+def _numbers(text: str, what: str) -> tuple:
+    "Whole numbers from text such as 0,1,2."
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        need(word.isdecimal(), f"whole numbers with commas between them for {what}", text)
+    return tuple(map(int, words))
+
+
+def _write_card(card: Card, x: Tensor, data: Data, out: Path, name: str) -> dict:
+    "A card, its numbers and, of images, their nearest training images; the table is printed."
+    card.save(out / f"{name}.json")
+    scores = plain_scores(card)
+    write_json(scores, out / "metrics.json")
+    if isinstance(data, Images):
+        nearest_grid(data, x, path=out / "nearest.png")
+    print(card.table())
+    return scores
+
+
 def pf_evaluate(
     checkpoint: str,  # folder of a checkpoint
     data: str = "",  # a name or a path; empty: what the run was trained on
-    n: int = 5000,  # number of samples
+    n: int = 5000,  # number of samples of each seed
     steps: int = 17,  # solver steps
-    seed: int = 0,  # of the latents
-    features: str = "",  # images: also FID and relatives in 'inception' or 'digits' features
+    seed: int = 0,  # of the latents: this one and the next two
+    seeds: str = "",  # of the latents, such as 0,1,2, instead of --seed
+    evals: str = "",  # a card for each of these numbers of network evaluations, such as 10,20,36
+    solver: str = "heun",  # euler, heun, rk4
+    guidance: float = 1.0,  # a conditional run: 1 as trained, more for clearer classes
+    features: str = "",  # of images: inception, digits, classifier; empty: where labels allow it
+    part: str = "test",  # what they are compared with in features: test or train
     allow_few: store_true = False,  # accept fewer than 2,048 images for them?
+    bits: int = 0,  # images whose bits per dimension are computed
     allow_lost: store_true = False,  # succeed although some lines are lost?
-    out: str = "",  # folder of metrics.json; empty: the checkpoint's
+    out: str = "",  # folder of card.json and metrics.json; empty: the checkpoint's
     net: str = "",  # module:Class, if the checkpoint holds a network of your own
     method: str = "",  # module:Class, if it holds a method of your own
     root: str = "data",  # folder of downloaded data sets
+    cache: str = "",  # folder of classifiers and features; empty: the user's own cache
     device: str = "auto",  # auto, cpu, cuda
 ) -> dict:  # name of a score: its value
-    "Scores with their yardsticks, printed and written to metrics.json."
-    where = device_named(device)
+    "Scores with their floors: a table, a card (card.json) and plain numbers (metrics.json)."
+    where, latents = device_named(device), _numbers(seeds, "--seeds")
+    given = {"solver": solver, "guidance": guidance, "features": features, "part": part}
+    latents = latents or range(seed, seed + 3)
+    how = Evaluation(n, latents, steps, allow_few=allow_few, bits=bits, **given)
     run, out = load_run(checkpoint, where, own_classes(net, method)), new_folder(out or checkpoint)
-    need(features in ("", "inception", "digits"), "features out of inception, digits", features)
-    found = _data_of(run, data, root)
-    samples = generate(run.method, run.best, n, generator(seed, where), steps=steps)
-    x = _arrived(samples)
-    scores = {"data": found.name, "samples": len(x), "lost": n - len(x)}
-    scores |= {"evaluations": samples.nfe, "step": run.step} | found.judge(x)
-    if features:
-        scores |= _feature_scores(x, found, features, allow_few)
-    write_json(scores, out / "metrics.json")
-    _print_scores(scores)
-    _check_losses(samples, allow_lost)
+    found, budgets, lost = _data_of(run, data, root), _numbers(evals, "--evals"), 0
+    for budget in budgets or (0,):
+        done = evaluate(run, found, replace(how, evals=budget), cache=cache)
+        name = f"card-{budget}" if budget else "card"
+        scores = _write_card(done.card, done.x, found, out, name)
+        lost += sum(done.card.sampling["lost"])
+    _check_count(lost, n * len(how.seeds), allow_lost)
     return scores
 
 
@@ -314,17 +335,17 @@ def _draw_pairs(units: Units, x: Tensor, y: Tensor, path: Path) -> None:
 
 def _write_translated(out: Path, names: list, x: Tensor, samples: Samples, units) -> Tensor:
     "The lines that arrived, as files under their own names; the lost ones are listed."
-    arrived, y = ~samples.lost.cpu(), units.to_units(_arrived(samples))
+    there, y = ~samples.lost.cpu(), units.to_units(arrived(samples))
     units.write(y, out, "translated")
-    kept = [name for name, here in zip(names, arrived) if here]
-    lost = [name for name, here in zip(names, arrived) if not here]
+    kept = [name for name, here in zip(names, there) if here]
+    lost = [name for name, here in zip(names, there) if not here]
     if lost:
         write_json({"lost": lost}, out / "lost.json")
     if isinstance(units, Pixels):
         for name, pixels in zip(kept, y):
             with atomic(out / f"{name}.png") as temporary:
                 write_image(pixels, temporary)
-    _draw_pairs(units, x[arrived], y, out / _pairs_name(names))
+    _draw_pairs(units, x[there], y, out / _pairs_name(names))
     return y
 
 # %% ../../nbs/tools/10_cli.ipynb #c0d173a5
