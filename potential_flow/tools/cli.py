@@ -24,15 +24,15 @@ from ..engine.conditions import Guided, takes_label
 from ..engine.solvers import Samples, generate
 from ..engine.training import Run, Stopped
 from ..methods.efm import translate
-from potential_flow.tools.cards import (
-    Card,
+from .cards import Card
+from .dataset import Data, Images
+from potential_flow.tools.evaluation import (
     Evaluation,
     arrived,
     evaluate,
     nearest_grid,
     plain_scores,
 )
-from .dataset import Data, Images
 from .files import read_points, write_image
 from .metrics import fid_between
 from .plan import Plan, absolute, new_run, plan_of, resumed_run
