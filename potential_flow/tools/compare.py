@@ -27,8 +27,9 @@ from ..core import document, need, whole_number
 from ..engine.checkpoint import load_run, save_run, save_tensors
 from ..engine.training import Run
 from .cards import Card, title_of
+from .dataset import Data
 from .evaluation import Evaluation, evaluate
-from .plan import absolute, new_run, resumed_run
+from .plan import Plan, absolute, new_run, resumed_run
 from .shell import _EXPECTED, device_named, new_folder, own_classes, write_json
 from .spec import Spec, Task, hash_of, read_spec
 from potential_flow.tools.summary import (
@@ -38,6 +39,7 @@ from potential_flow.tools.summary import (
     show_curves,
     show_samples,
 )
+from .toys import TOYS
 
 # %% ../../nbs/tools/11_compare.ipynb #cmp00009
 class _Place(NamedTuple):
@@ -149,11 +151,29 @@ def _judge(run: Run, task: Task, place: _Place, how: Evaluation, data) -> None:
     place.journal(task, card=path.name, step=run.step)
 
 
+_OF_DATA = ("n", "size", "channels", "label_column", "held_out", "strict", "flips", "dequantise")
+# the data of the last run, by what they were asked for: reading them may take minutes
+_READ = {}
+
+
+def _read(plan: Plan, name: str, seed: int, root: str) -> Data:
+    "Data of a plan, kept for the next run; a toy is another with another seed."
+    options = [getattr(plan, each) for each in _OF_DATA]
+    key = (name, root, seed if name in TOYS else 0, *options)
+    if key not in _READ:
+        while len(_READ) > 1:
+            _READ.pop(next(iter(_READ)))
+        _READ[key] = plan.load(name, seed, root)
+    return _READ[key]
+
+
 def _started(task: Task, place: _Place) -> tuple:  # run, data, other data
     "A run at its checkpoint, or at its first step."
     plan, where = task.plan, device_named(place.device)
     plan = replace(plan, data=absolute(plan.data), source=absolute(plan.source))
-    data, others = plan.load(plan.data, plan.seed, place.root), plan.others(root=place.root)
+    data, others = _read(plan, plan.data, plan.seed, place.root), {}
+    if plan.source:
+        others = {"source": _read(plan, plan.source, plan.seed + 1, place.root)}
     folder = place.run(task)
     if (folder / "checkpoint.json").exists():
         given = {"net": plan.net, "method": plan.method}
