@@ -183,6 +183,8 @@ class Images(Data):
     flips: bool = False  # turn half of the images of a batch left to right?
     dequantise: bool = False  # add noise of one level to the images of a batch?
     level: float = 1 / 255  # distance of two levels
+    # classifiers of `judge` by the number of images, so that each is fitted once
+    _classifiers: dict = field(default_factory=dict, init=False)
 
     def _units(self) -> Units:
         own = self.train
@@ -207,7 +209,7 @@ class Images(Data):
         most: int = 5000,  # training and test images that are used
     ) -> dict:  # name of a score: its value
         "As for all data; where there are several classes also the confidence of a classifier."
-        from potential_flow.tools.metrics import class_scores
+        from potential_flow.tools.metrics import class_scores, digit_classifier
 
         scores = super().judge(x, most)
         if self.test_labels is None or len(self.labels.unique()) < 2:
@@ -215,7 +217,9 @@ class Images(Data):
         train_rows, test_rows = self._compared(most)
         train = self.units.from_units(self.train[train_rows]), self.labels[train_rows]
         test = self.units.from_units(self.test[test_rows]), self.test_labels[test_rows]
-        return scores | class_scores(x.float().cpu(), train, test)
+        if most not in self._classifiers:
+            self._classifiers[most] = digit_classifier(*train)
+        return scores | class_scores(x.float().cpu(), train, test, self._classifiers[most])
 
     def of_class(
         self,
