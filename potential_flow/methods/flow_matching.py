@@ -151,9 +151,13 @@ class FlowMatching(Method):
 
     def network(
         self,
+        net: nn.Module = None,  # yours, net(x, t) or net(x, t, label); None: one is made
         **kwargs,  # width, depth, … of its trunk
     ) -> nn.Module:
-        "A `VelocityNet`; on a residual MLP in many dimensions."
+        "A `VelocityNet`; on a residual MLP in many dimensions. Or yours, as it is."
+        if net is not None:
+            need(not kwargs, "no sizes beside a network of yours", kwargs)
+            return net
         many = self.N >= 16 and "trunk" not in kwargs
         suited = {"trunk": ResidualMLP, "width": 256, "depth": 3} if many else {}
         return VelocityNet(self.shape, **suited | kwargs)

@@ -7,6 +7,7 @@ __all__ = ['Plan', 'absolute', 'points_in', 'new_run', 'plan_of', 'need_same', '
 
 # %% ../../nbs/tools/09_plan.ipynb #pln00003
 import inspect
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ..engine.batches import lent_generators
 from ..engine.checkpoint import load_run
 from ..engine.method import Method, find_method
 from ..engine.training import Recipe, Run
+from ..nets.images import ImageBackbone, suited
 from .data import IMAGES, TOYS, load_data
 from .dataset import Data
 from .shell import options_of, own_class, own_classes
@@ -118,6 +120,22 @@ def _method_for(plan: Plan, data: Data, others: dict) -> Method:
     return cls.fitted(points_in(data), **given | options_of(plan.opts, cls))
 
 
+def _image_network(method: Method, classes: int) -> torch.nn.Module | None:
+    "A U-Net for images of 12×12 and more, if the method has a place for one; else nothing."
+    preset = suited(method.shape)
+    if preset is None or "net" not in inspect.signature(method.network).parameters:
+        return None
+    # levels are seen through their logarithm, times, which may be zero, as they are
+    positive = bool((method.times(2) > 0).all())
+    seen = {"logarithm": positive, "rate": 4.0 if positive else 30.0}
+    try:
+        net = ImageBackbone(method.shape, classes=classes, **seen | preset)
+    except ImportError as error:
+        warnings.warn(f"a perceptron instead of a U-Net is trained: {error}", stacklevel=4)
+        return None
+    return method.network(net=net)
+
+
 def _network_for(plan: Plan, method: Method, data: Data) -> torch.nn.Module:
     "A fresh network whose weights follow from the seed."
     args = options_of(plan.net_args)
@@ -127,9 +145,14 @@ def _network_for(plan: Plan, method: Method, data: Data) -> torch.nn.Module:
         need(data.classes > 0, "data with labels for --conditional", plan.data)
         need(method.conditional, "a method that can be conditioned", type(method).__name__)
     with lent_generators(plan.seed):
+        classes = data.classes if plan.conditional else 0
+        if not (plan.net or given or args):
+            net = _image_network(method, classes)
+            if net is not None:
+                return net
         if not plan.net:
-            classes = {"classes": data.classes} if plan.conditional else {}
-            return method.network(**given | args | classes)
+            labels = {"classes": classes} if classes else {}
+            return method.network(**given | args | labels)
         need(not given, "--net-args for the sizes of a network of yours", given)
         (cls,) = own_class(torch.nn.Module, plan.net)
         net = cls(**args)
