@@ -41,7 +41,7 @@ def unet(
 
 
 # the level scales the features of a block and shifts them, at almost no cost (arXiv 2105.05233)
-_SCALED = dict(resnet_time_scale_shift="scale_shift", time_embedding_dim=256)
+_SCALED = dict(resnet_time_scale_shift="scale_shift", time_embedding_dim=512)
 # two blocks a scale, and attention in the middle, as DDPM has them
 _LARGE = dict(layers_per_block=2, norm_num_groups=32, add_attention=True)
 
@@ -53,7 +53,7 @@ def tiny() -> dict:  # arguments of `ImageBackbone`
 
 def small() -> dict:  # arguments of `ImageBackbone`
     "For images of 28×28: pixels in blocks of 2×2, scales of 14 and 7, over a million parameters."
-    return unet(32, 80, patch=2, **_SCALED)
+    return unet(32, 64, patch=2, **_SCALED)
 
 
 def base() -> dict:  # arguments of `ImageBackbone`
