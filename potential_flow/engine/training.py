@@ -176,8 +176,11 @@ class Run:
     ) -> "Run":
         "Train, with a bar and checkpoints; a signal stops between two steps and leaves one."
         if steps is not None:
-            steps = whole_number(steps, "steps")
-            need(steps >= self.step, f"at least the {self.step} steps that are done", steps)
+            need(
+                whole_number(steps, "steps") >= self.step,
+                f"at least the {self.step} steps that are done",
+                steps,
+            )
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
         need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
@@ -463,8 +466,9 @@ def steps(
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    prepare = partial(_prepared, run, source, others)
-    uses, prepared = check_first_step(run, source, labels, prepare)
+    uses, prepared = check_first_step(
+        run, source, labels, prepare=partial(_prepared, run, source, others)
+    )
     # a shell that goes on with this run has to know
     run.options.setdefault("conditional", uses)
     _same_start(run)

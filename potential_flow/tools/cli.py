@@ -149,10 +149,7 @@ def pf_train(
     # a checkpoint may name a data set, but nothing is fetched on its word
     found = {"root": root, "download": not resume}
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
-    if resume:
-        need_same(run, data)
-    else:
-        run = new_run(plan, data, others, where)
+    run = need_same(run, data) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
     watch = Watch(run, data, out, look_every, tensorboard=tensorboard) if look_every else None

@@ -191,10 +191,11 @@ def plan_of(
 def need_same(
     run: Run,
     data: Data,  # what a run that goes on is given
-) -> None:
+) -> Run:  # it
     "The run's own data, wherever they lie: of the same number and checksum."
     seen = f"{len(data)} points, {data.checksum()}"
     need(run.seen in ("", seen), f"the run's own --data, {run.seen}, with --resume", seen)
+    return run
 
 
 def resumed_run(
