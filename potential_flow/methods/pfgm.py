@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..core import document
-from .posterior import PosteriorMean, geometric, need_levels
+from potential_flow.methods.posterior import (
+    PosteriorMean,
+    geometric,
+    last_level,
+    need_levels,
+)
 from ..physics.kernels import StudentKernel
 
 # %% ../../nbs/methods/01_pfgm.ipynb #19a93289
@@ -25,6 +30,15 @@ class PFGM(PosteriorMean):
     def __post_init__(self):
         super().__post_init__()
         need_levels("z", self.s_range, self.N, self.sigma_data)
+
+    @classmethod
+    def fitted(
+        cls,
+        y: Tensor,  # data, (M, *shape)
+        **given,  # fields that are given and not fitted
+    ) -> "PFGM":
+        "The method for these data: shape, box and last height."
+        return super().fitted(y, **{"z_min": last_level(y, cls.z_min)} | given)
 
     @property
     def kernel(self) -> StudentKernel:

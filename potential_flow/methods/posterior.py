@@ -115,7 +115,7 @@ def last_level(
     asked, others = rows[spread_over(len(rows), 256)], rows[spread_over(len(rows), 20_000)]
     distances = torch.cdist(asked, others)
     # a point is not its own neighbour, nor is its copy
-    distances[distances < 1e-6 * distances.max()] = math.inf
+    distances[distances <= 1e-6 * distances.max()] = math.inf
     spacing = distances.amin(1).median() / rows.shape[1] ** 0.5
     return max(lowest, min(highest, float(spacing) / 20))
 
