@@ -24,7 +24,9 @@ setup(
     packages=find_packages(include=["potential_flow", "potential_flow.*"]),
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split(), "ot": cfg["ot_requirements"].split()},
+    extras_require={
+        extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "images", "ot")
+    },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

@@ -17,7 +17,9 @@ _NAMES = {
     "methods.vapo": "VAPO",
     "methods.vpfb": "VPFB",
     "nets.precondition": "Precondition",
+    "tools.compare": "compare",
     "tools.data": "load_data",
+    "tools.evaluation": "evaluate",
     "tools.metrics": "judge",
     "tools.plots": "image_grid scatter",
 }

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['describe', 'need', 'message', 'as_points', 'as_scale', 'flat', 'bcast', 'sqnorm', 'log_sphere_area', 'slope',
-           'generator', 'whole_number', 'spread_over', 'device_of', 'document']
+           'generator', 'whole_number', 'spread_over', 'device_of', 'number', 'need_moderate', 'Typed', 'document']
 
 # %% ../nbs/00_core.ipynb #b82c5093
 import ast
 import linecache
 import math
+import numbers
 import re
 from inspect import cleandoc
 from operator import index
 from typing import Any, Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -180,6 +182,75 @@ def device_of(
         for parameter in net.parameters():
             return parameter.device
     return torch.device("cpu")
+
+# %% ../nbs/00_core.ipynb #kind0002
+# by the name of an annotation: the types of a value, and what to call them
+_KINDS = {
+    "float": (numbers.Real, "a number"),
+    "int": (numbers.Integral, "a whole number"),
+    "bool": ((bool, np.bool_), "true or false"),
+    "str": (str, "a word"),
+}
+
+
+def number(
+    value: float,  # Python's or NumPy's
+    name: str,  # what it is
+) -> float:
+    "A real number, perhaps infinite; a truth value is none, and neither is NaN."
+    known = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    need(known and not math.isnan(value), f"{name} to be a number", value, TypeError)
+    return float(value)
+
+
+def need_moderate(
+    owner: Any,  # an object with these attributes
+    *names: str,  # of numbers
+    positive: bool = False,  # must they be larger than zero, too?
+) -> None:
+    "Refuse what float32 and its squares could not tell from zero or from infinity."
+    for name in names:
+        value = getattr(owner, name)
+        smallest = 1e-12 if positive else 0
+        wanted = f"{name} between {smallest:g} and 1e+12 in size"
+        need(smallest <= abs(value) <= 1e12, wanted, value)
+
+
+def _is_of_kind(value: Any, kind: str) -> bool:
+    "Is it a value that a field of this annotation can hold?"
+    if kind not in _KINDS:
+        return True
+    if kind in ("float", "int") and (isinstance(value, (bool, np.bool_)) or value != value):
+        return False
+    return isinstance(value, _KINDS[kind][0])
+
+
+class Typed:
+    "Base of dataclasses whose values are of the kinds that their annotations say."
+
+    def __new__(cls, *values, **given):
+        names = getattr(cls, "__dataclass_fields__", {})
+        cls.check_kinds(dict(zip(names, values)) | given)
+        return super().__new__(cls)
+
+    @classmethod
+    def check_kinds(
+        cls,
+        given: dict,  # {name: value}; names that are no fields are left alone
+    ) -> None:
+        "Refuse a value of another kind than its field's; None stands for a default of None."
+        known = getattr(cls, "__dataclass_fields__", {})
+        for name in known.keys() & given.keys():
+            annotation, value = known[name].type, given[name]
+            text = annotation if isinstance(annotation, str) else None
+            text = text or getattr(annotation, "__name__", str(annotation))
+            kinds = [kind.strip() for kind in text.split("|")]
+            if value is None and (known[name].default is None or "None" in kinds):
+                continue
+            wanted = " or ".join(_KINDS[kind][1] for kind in kinds if kind in _KINDS)
+            fits = any(_is_of_kind(value, kind) for kind in kinds if kind != "None")
+            owner = cls.__name__.lstrip("_")
+            need(fits, f"{name} of {owner} to be {wanted}", value, TypeError)
 
 # %% ../nbs/00_core.ipynb #6c2b7d18
 def _comment(lines: list[bytes], first: ast.AST, last: ast.AST) -> str:

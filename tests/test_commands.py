@@ -29,6 +29,7 @@ from potential_flow.tools.toys import moons
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ["pf_demo", "pf_train", "pf_sample", "pf_evaluate", "pf_translate", "pf_fid"]
+NAMES += ["pf_compare"]
 SMALL = ["--data", "moons", "--n", "200", "--batch", "32", "--width", "16", "--depth", "2"]
 # none of these is needed before a picture is drawn, a file is read or a score is computed
 HEAVY = ["torchvision", "sklearn", "matplotlib", "torch_fidelity", "scipy", "PIL"]
@@ -126,6 +127,7 @@ MISTAKES = [
     (["pf_sample", "nowhere"], "checkpoint.json"),
     (["pf_evaluate", "nowhere"], "checkpoint.json"),
     (["pf_translate", "nowhere", "x", "y"], "checkpoint.json"),
+    (["pf_compare", "nowhere.toml"], "can be read"),
     (["pf_train", "--source", "moons", "--data", "swiss_roll"], "two data sets"),
     (["pf_train", "--method", "efm", "--data", "moons", "--source", "cats"], "a data set out of"),
     (["pf_train", "--steps", "many"], "invalid int value"),

@@ -219,7 +219,7 @@ def as_source(
     data,  # a source, a tensor, an array, a pair (points, labels), or a map-style data set
 ) -> Any:  # an object with len, batch, whole, checksum, labels and units
     "Whatever holds data, as a source of batches."
-    if all(hasattr(data, name) for name in ("batch", "whole", "checksum", "labels")):
+    if all(hasattr(data, name) for name in ("batch", "whole", "checksum")):
         return data
     pair = isinstance(data, (tuple, list)) and len(data) == 2
     if pair and isinstance(data[0], (Tensor, numpy.ndarray)) and data[0].ndim > 1:

@@ -11,10 +11,14 @@ import importlib
 import inspect
 import math
 import pkgutil
-from typing import Any, Iterable
+from contextlib import contextmanager
+from typing import Any, Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from ..core import document, need
 
@@ -24,11 +28,15 @@ def to_plain(
 ) -> Any:  # the same as JSON values
     "A configuration's value as JSON knows it: tuples become lists, infinities become words."
     if isinstance(value, dict):
+        words = all(isinstance(key, str) for key in value)
+        need(words, "a dict whose keys are words, as JSON has them", value, TypeError)
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
     known = value is None or isinstance(value, (str, bool, int, float))
     need(known, "a value that JSON can hold", value, TypeError)
     return value
@@ -70,15 +78,18 @@ def _own_modules() -> set:
 def find_class(
     base: type,  # what the class must derive from
     path: str,  # "module:Class"
-    given: Iterable[type] = (),  # classes that may stand for the path by their name alone
+    given: Iterable[type] = (),  # classes that may stand for a path where no class lives
 ) -> type:
     "The class of a path: given, or imported already; imports nothing but this package."
     need(isinstance(path, str) and ":" in path, 'a class as "module:Class"', path)
     module, _, name = path.partition(":")
     if module in _own_modules():
         importlib.import_module(module)
-    found = [cls for cls in subclasses(base) if class_path(cls) == path]
-    found += [cls for cls in given if cls.__name__ == name.rpartition(".")[2]]
+    given = list(given)
+    # a class of the same name elsewhere is another one, unless none lives at the path
+    found = [cls for cls in [*subclasses(base), *given] if class_path(cls) == path]
+    if not found:
+        found = [cls for cls in given if cls.__name__ == name.rpartition(".")[2]]
     wanted = (
         f"an imported {base.__name__} (import {module} before, if you trust it, or give the class)"
     )
@@ -192,15 +203,56 @@ def build_net(
         raise ValueError(f"needed arguments of {cls.__name__}, got {arguments}: {error}") from error
 
 
-def _outline(config: dict, nets: Iterable[type]) -> dict | None:  # {name: shape}
+# weights that are made in vain, and numbers in tables that are not stored, at most
+_SPARE, _TABLES = 1_000, 100_000_000
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    "Stop a constructor that makes more weights."
+    made = []
+
+    def note(module, name, weight) -> None:
+        made.append(name)
+        need(
+            len(made) <= count, f"a network of at most {count:,} weights", f"{len(made):,} of them"
+        )
+
+    hook = register_module_parameter_registration_hook(note)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+class _Unfilled(TorchFunctionMode):
+    "New weights get no numbers: on the `meta` device they have none, and to say so takes seconds."
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "").endswith(("uniform_", "normal_")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _outline(
+    config: dict,
+    count: int,  # of the stored weights
+    nets: Iterable[type],
+) -> dict | None:  # {name: shape}
     "The shapes of a network's weights, found without allocating them; None where that fails."
     try:
-        with torch.device("meta"):
-            state = build_net(config, nets).state_dict()
-    except (NotImplementedError, RuntimeError) as error:
+        with torch.device("meta"), _Unfilled(), _at_most(2 * count + _SPARE):
+            net = build_net(config, nets)
+    except (NotImplementedError, RuntimeError, ValueError) as error:
         # a constructor that computes with its own weights cannot run there
-        need("meta" in str(error), "a network that can be built", str(error))
-        return None
+        if "meta" in str(error):
+            return None
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(f"needed a network that can be built, got: {error}") from error
+    state = net.state_dict()
+    tables = sum(value.numel() for name, value in net.named_buffers() if name not in state)
+    need(tables <= _TABLES, f"tables of at most {_TABLES:,} numbers", tables)
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
@@ -210,12 +262,12 @@ def build_net_for(
     nets: Iterable[type] = (),  # classes that the configuration may name, beside imported ones
 ) -> nn.Module:  # the network with fresh weights
     "The network of a configuration, built only if it fits the weights that are stored."
-    limit = max(10_000, sum(math.prod(shape) for shape in shapes.values()))
-    largest = _largest(config)
-    need(largest <= limit, f"sizes that fit {limit:,} stored numbers", largest)
-    outline = _outline(config, nets)
-    if outline is not None:
-        shapes = {name: tuple(shape) for name, shape in shapes.items()}
+    shapes = {name: tuple(shape) for name, shape in shapes.items()}
+    outline = _outline(config, len(shapes), nets)
+    if outline is None:
+        limit, largest = max(10_000, sum(map(math.prod, shapes.values()))), _largest(config)
+        need(largest <= limit, f"sizes that fit {limit:,} stored numbers", largest)
+    else:
         unlike = sorted(set(outline.items()) ^ set(shapes.items()))
         need(not unlike, "weights that fit the network", unlike[:2])
     with torch.random.fork_rng(devices=[]):

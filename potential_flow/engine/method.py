@@ -12,12 +12,13 @@ import pkgutil
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass, fields
+from functools import wraps
 from typing import Callable, ClassVar, Iterable
 
 import torch
 from torch import Tensor
 
-from ..core import as_points, document, need
+from ..core import Typed, as_points, document, need, whole_number
 from potential_flow.engine.config import (
     class_path,
     find_class,
@@ -41,13 +42,41 @@ def warn_of_scale(
         )
 
 # %% ../../nbs/engine/01_method.ipynb #00d08fbd
-class Method:
+def _of_whole_steps(times: Callable) -> Callable:
+    "The verb `times` of a class, for a number of steps that is one."
+
+    @wraps(times)
+    def checked(self, n):
+        return times(self, whole_number(n, "steps"))
+
+    return checked
+
+
+def _of_known_kinds(fitted: classmethod) -> classmethod:
+    "The hook `fitted` of a class, for fields of their kinds: it may compute with them."
+
+    @wraps(fitted.__func__)
+    def checked(cls, y, *others, **given):
+        cls.check_kinds(given)
+        return fitted.__func__(cls, y, *others, **given)
+
+    return classmethod(checked)
+
+
+class Method(Typed):
     "The protocol of a method; subclasses are frozen dataclasses with a field `shape`."
 
     shape: tuple  # shape of a data point
     lr: ClassVar[float] = 2e-3  # a learning rate that suits its networks
     # does the loss meet its batch in order, each target its own point's, so that labels can go by?
     conditional: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **given):
+        # what every method refuses, one of yours too, is written once
+        super().__init_subclass__(**given)
+        for name, guard in (("times", _of_whole_steps), ("fitted", _of_known_kinds)):
+            if name in vars(cls):
+                setattr(cls, name, guard(vars(cls)[name]))
 
     @property
     def N(self) -> int:
@@ -57,7 +86,7 @@ class Method:
     @abstractmethod
     def loss(
         self,
-        net: Callable,  # net(x (B, *shape), s (B,))
+        net: Callable,  # net(x (B, *shape), s (B,)); a label, −1 for none, is bound to it
         y: Tensor,  # data, (B, *shape)
         gen: torch.Generator = None,  # of the training points
     ) -> Tensor:  # (B,), not reduced

@@ -16,8 +16,18 @@ from typing import Any, Callable, Iterator, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core import as_points, bcast, device_of, document, flat, need, whole_number
-from .conditions import Bound
+from potential_flow.core import (
+    as_points,
+    bcast,
+    describe,
+    device_of,
+    document,
+    flat,
+    need,
+    number,
+    whole_number,
+)
+from .conditions import Bound, without_label
 from .method import Method
 
 # %% ../../nbs/engine/03_solvers.ipynb #39586d2f
@@ -143,7 +153,10 @@ def _spread(
     "A slope that takes one number for the whole batch, as steps give it."
 
     def spread(x, s):
-        return f(x, torch.as_tensor(s, dtype=x.dtype, device=x.device).expand(len(x)))
+        v = f(x, torch.as_tensor(s, dtype=x.dtype, device=x.device).expand(len(x)))
+        same = isinstance(v, Tensor) and v.shape == x.shape
+        need(same, f"a slope of shape {tuple(x.shape)}", v)
+        return v
 
     return spread
 
@@ -199,9 +212,11 @@ def sample(
     need(times.ndim == 1 and len(times) >= 2, "a grid of at least two times", times)
     gaps = times.diff()
     need(bool((gaps > 0).all() or (gaps < 0).all()), "strictly monotone times", times)
-    f, times = _spread(f), times.to(x)
     # a step with a memory begins anew with every walk
-    step = step.begin() if hasattr(step, "begin") else step
+    step = step.begin() if isinstance(step, Multistep) else step
+    known = callable(step) and step not in (dopri5, Multistep)
+    need(known, "a step: euler, heun, rk4, Multistep() or dopri5()", step, TypeError)
+    f, times = _spread(f), times.to(x)
     if path is not None:
         path.append(x)
     if event is not None:
@@ -214,26 +229,29 @@ def sample(
 
 # %% ../../nbs/engine/03_solvers.ipynb #5809a357
 def _widened(
-    out,  # a tensor, or a tuple of tensors
-    dtype: torch.dtype,
-):  # the same in the dtype
-    "A network's output in the dtype of the state."
-    if isinstance(out, tuple):
-        return tuple(part.to(dtype) for part in out)
-    return out.to(dtype)
+    out: Any,  # a tensor, or a tuple of tensors
+    x: Tensor,  # the states that were asked about, (B, *shape)
+) -> Any:  # the same in the dtype of the states
+    "A network's output in the dtype of the state; what no method could use is refused."
+    parts = out if isinstance(out, tuple) else (out,)
+    good = len(parts) > 0 and all(isinstance(part, Tensor) for part in parts)
+    good = good and all(part.shape[:1] == x.shape[:1] for part in parts)
+    came = tuple(map(describe, out)) if isinstance(out, tuple) else out
+    wanted = f"a network that returns tensors of {len(x)} rows, one for each point"
+    need(good, wanted, came)
+    return tuple(part.to(x.dtype) for part in out) if isinstance(out, tuple) else out.to(x.dtype)
 
 
 def narrow(
     net: Callable,  # a network or a closed-form function
 ) -> Callable:  # net(x, s) in the dtype of x
-    "A network called in its own dtype; a function without parameters as it is."
+    "A network called in its own dtype (a function: in the state's), and its answer checked."
     parameter = next(net.parameters(), None) if isinstance(net, torch.nn.Module) else None
-    if parameter is None:
-        return net
+    asked = without_label(net)
 
     def narrowed(x, s, *condition):
-        answer = net(x.to(parameter.dtype), s.to(parameter.dtype), *condition)
-        return _widened(answer, x.dtype)
+        own = x.dtype if parameter is None else parameter.dtype
+        return _widened(asked(x.to(own), s.to(own), *condition), x)
 
     return narrowed
 
@@ -285,8 +303,11 @@ def _labels_for(
     if label is None:
         return None
     need(method.conditional, "a method that can be conditioned", type(method).__name__)
-    label = torch.as_tensor(label, device=device)
-    need(not label.is_floating_point(), "labels, whole numbers", label)
+    try:
+        label = torch.as_tensor(label, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"needed labels, whole numbers, got {describe(label)}") from error
+    need(not (label.is_floating_point() or label.is_complex()), "labels, whole numbers", label)
     need(label.ndim == 0 or label.shape == (n,), f"one label, or {n} of them", label)
     return label.long().expand(n)
 
@@ -400,6 +421,13 @@ def decode(
     return Samples(x, math.ceil(counted.points / len(x)), path, times, lost)
 
 # %% ../../nbs/engine/03_solvers.ipynb #5da25c43
+def _known_generator(gen: torch.Generator | None) -> torch.Generator | None:
+    "A source of random numbers, which a seed is not."
+    known = gen is None or isinstance(gen, torch.Generator)
+    need(known, "a generator, such as `generator(0)`", gen, TypeError)
+    return gen
+
+
 def generate(
     method: Method,
     net: Callable,  # a network or a closed-form function
@@ -410,8 +438,9 @@ def generate(
 ) -> Samples:
     "Draw latents and follow their lines to the data."
     n = whole_number(n, "samples")
-    need(temperature > 0, "a positive temperature", temperature)
-    device = gen.device if gen is not None else device_of(net)
+    need(isinstance(method, Method), "a method, as `run.method`", type(method).__name__, TypeError)
+    need(number(temperature, "temperature") > 0, "a positive temperature", temperature)
+    device = _known_generator(gen).device if gen is not None else device_of(net)
     return decode(method, net, method.prior(n, gen, device, temperature), **kwargs)
 
 # %% ../../nbs/engine/03_solvers.ipynb #e87674db
@@ -427,6 +456,7 @@ def encode(
 ) -> Tensor:  # latents, (n, *shape), float64
     "Follow lines from data to the start of the lines; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
+    need(len(y) > 0, "at least one data point", y)
     labels = _labels_for(method, label, len(y), y.device)
     times, found = method.times(whole_number(steps, "steps")).flip(0), []
     with _evaluating(net):
@@ -508,9 +538,11 @@ def log_prob(
 ) -> Tensor:  # nats, (n,), float64
     "Log-likelihood by the change of variables; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
+    need(len(y) > 0, "at least one data point", y)
     labels = _labels_for(method, label, len(y), y.device)
     times, found, signs = method.times(whole_number(steps, "steps")).flip(0), [], None
     if not exact:
+        gen = _known_generator(gen)
         signs = torch.randint(0, 2, y.shape, generator=gen, device=y.device).double() * 2 - 1
     with _evaluating(net):
         for part in _parts(len(y), whole_number(batch, "lines in a batch")):
@@ -527,8 +559,17 @@ def bits_per_dim(
     levels: int = 256,  # of a unit of the data's own: 256 for pixels in [0, 1]
 ) -> Tensor:  # (n,)
     "Bits per dimension of dequantised data: those of the density in units of one level."
-    N = math.prod(shape)
-    scale = torch.as_tensor(scale, dtype=torch.float64).expand(shape)
+    known = isinstance(shape, (tuple, list)) and all(isinstance(size, int) for size in shape)
+    need(known and math.prod(shape) > 0, "a shape, such as (1, 8, 8)", shape, TypeError)
+    need(isinstance(log_likelihood, Tensor), "log-likelihoods, a tensor (n,)", log_likelihood)
+    need(number(levels, "levels") > 0, "a positive number of levels", levels)
+    scale = scale.double() if isinstance(scale, Tensor) else number(scale, "scale")
+    N, scale = math.prod(shape), torch.as_tensor(scale, dtype=torch.float64)
+    sizes = zip(reversed(scale.shape), reversed(shape))
+    fits = scale.ndim <= len(shape) and all(own in (1, size) for own, size in sizes)
+    need(fits, f"a scale that is a number or of shape {tuple(shape)}", scale)
+    need(bool((scale > 0).all()), "a positive scale", scale if scale.ndim else float(scale))
+    scale = scale.expand(shape)
     return -log_likelihood.double() / (N * math.log(2)) + (scale * levels).log2().mean()
 
 # %% ../../nbs/engine/03_solvers.ipynb #docsolve

@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core import device_of, document, need, whole_number
+from ..core import Typed, device_of, document, need, number, whole_number
 from potential_flow.engine.batches import (
     Part,
     as_source,
@@ -31,32 +32,32 @@ from potential_flow.engine.batches import (
     step_generator,
     step_seed,
 )
-from .conditions import NO_LABEL, Bound, ignores_label, takes_label
-from .config import build_net, net_config, unwrapped
-from .method import Method, warn_of_scale
+from .checks import check_first_step
+from potential_flow.engine.conditions import (
+    NO_LABEL,
+    Bound,
+)
+from .config import unwrapped
+from .method import Method
 
 # %% ../../nbs/engine/07_training.ipynb #bfe101f6
-_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Typed):
     "How to train: Adam with warm-up and cosine decay, clipping, and an average of the weights."
 
     steps: int = 6000  # total number of steps; the decay ends here
     batch: int = 512  # points per step, in each process
-    accumulate: int = 1  # parts of a batch, one after the other, each with noise of its own
     lr: float = None  # peak learning rate; None: the method's own
     warmup: int = 100  # steps of linear warm-up
     cosine: bool = True  # decay to zero over `steps`; else the rate stays constant
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the average in a step
-    half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
-    precision: str = "float32"  # of the network's products: float32 or bfloat16
     weight_decay: float = 0.0  # decoupled weight decay
     seed: int = 0  # of data order and noise
     patience: int = 10  # non-finite losses in a row that end the training
     label_dropout: float = 0.1  # share of the labels that are hidden in training
+    accumulate: int = 1  # parts of a batch, one after the other, each with noise of its own
+    half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
 
     def __post_init__(self):
         counts = {"steps": "steps", "batch": "points per step", "accumulate": "parts of a batch"}
@@ -64,13 +65,13 @@ class Recipe:
         for name, counted in counts.items():
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
+        need(0 <= self.seed < 2**63, "a seed between 0 and 2^63", self.seed)
         need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
         need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
         need(self.half_life is None or self.half_life > 0, "a positive half_life", self.half_life)
-        split, known = self.batch % self.accumulate == 0, self.precision in _PRECISIONS
+        split = self.batch % self.accumulate == 0
         need(split, f"a batch of {self.accumulate} equal parts", self.batch)
-        need(known, f"a precision out of {', '.join(_PRECISIONS)}", self.precision)
         need(0 <= self.label_dropout <= 1, "a share of labels", self.label_dropout)
 
     def lr_at(
@@ -125,7 +126,10 @@ class Run:
     ):
         need(isinstance(method, Method), "a method", type(method).__name__, TypeError)
         need(isinstance(net, nn.Module), "a torch.nn.Module", type(net).__name__, TypeError)
-        recipe = recipe or Recipe()
+        learns = any(weight.requires_grad for weight in net.parameters())
+        need(learns, "a network with weights to train", type(unwrapped(net)).__name__)
+        recipe = Recipe() if recipe is None else recipe
+        need(isinstance(recipe, Recipe), "a Recipe, such as Recipe(steps=5)", recipe, TypeError)
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
@@ -172,9 +176,15 @@ class Run:
     ) -> "Run":
         "Train, with a bar and checkpoints; a signal stops between two steps and leaves one."
         if steps is not None:
+            need(
+                whole_number(steps, "steps") >= self.step,
+                f"at least the {self.step} steps that are done",
+                steps,
+            )
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
-        need(minutes > 0, "a positive number of minutes", minutes)
+        need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
+        need(watch is None or callable(watch), "a function watch(event)", watch, TypeError)
         if out is None:
             kept = contextlib.nullcontext(_nothing)
         else:
@@ -202,21 +212,6 @@ class Event(NamedTuple):
     points: int  # points seen so far, in all processes
 
 # %% ../../nbs/engine/07_training.ipynb #88e5ad5e
-class _InPrecision(nn.Module):
-    "A network whose products are computed in a shorter type; its answers are float32."
-
-    def __init__(self, net: nn.Module, dtype: torch.dtype):
-        super().__init__()
-        self.net, self.dtype = net, dtype
-
-    def forward(self, x: Tensor, *others: Tensor) -> Any:
-        with torch.autocast(x.device.type, self.dtype):
-            answer = self.net(x, *others)
-        parts = answer if isinstance(answer, tuple) else (answer,)
-        found = tuple(part.to(x.dtype) for part in parts)
-        return found if isinstance(answer, tuple) else found[0]
-
-
 def _add_gradient(
     run: Run,
     number: int,  # of the part, in the row of all of them
@@ -227,8 +222,6 @@ def _add_gradient(
     "Add the gradient of the mean loss of a part."
     recipe, net = run.recipe, run.net.train()
     gen = step_generator(recipe.seed, number, device=y.device)
-    if recipe.precision != "float32":
-        net = _InPrecision(net, _PRECISIONS[recipe.precision])
     if label is not None:
         hidden = torch.rand(len(y), generator=gen, device=y.device) < recipe.label_dropout
         net = Bound(net, label.masked_fill(hidden, NO_LABEL))
@@ -266,10 +259,10 @@ def _gradient(
     "The first half of a step: the gradient of the mean loss over all parts, clipped."
     parts = run.recipe.accumulate
     labels = [None] * parts if label is None else label.chunk(parts)
-    numbers, losses = Part.of_this_process().numbers(run.step, parts), []
+    places, losses = Part.of_this_process().numbers(run.step, parts), []
     run.opt.zero_grad(set_to_none=True)
-    for number, points, its_label in zip(numbers, y.chunk(parts), labels):
-        losses.append(_add_gradient(run, number, points, its_label, prepared))
+    for place, points, its_label in zip(places, y.chunk(parts), labels):
+        losses.append(_add_gradient(run, place, points, its_label, prepared))
     loss = _shared(run, sum(losses) / parts)
     norm = nn.utils.clip_grad_norm_(run.net.parameters(), run.recipe.clip)
     return loss if math.isfinite(loss) and torch.isfinite(norm) else math.nan
@@ -339,69 +332,6 @@ def update(
     return loss
 
 # %% ../../nbs/engine/07_training.ipynb #trn12003
-def _check_call(run: Run, source, labels: bool, prepared: dict) -> None:
-    "The loss can be computed of the first batch, with this network."
-    recipe, part = run.recipe, Part.of_this_process()
-    y, _ = next(batches(source, recipe.batch, range(1), recipe.seed, 0, part, recipe.accumulate))
-    y = y.chunk(recipe.accumulate)[0]
-    y, net = y.to(device_of(run.net)), unwrapped(run.net)
-    if labels:
-        net = Bound(net, torch.full((len(y),), NO_LABEL, device=y.device))
-    try:
-        with lent_generators(0, y.device):
-            loss = run.method.loss(net, y, step_generator(0, 0, device=y.device), **prepared)
-    except (TypeError, RuntimeError, AttributeError, IndexError) as error:
-        if str(error).startswith("needed"):
-            raise
-        name, line = type(unwrapped(run.net)).__name__, (str(error).splitlines() or [""])[0]
-        wanted = f"a network as the loss of {type(run.method).__name__} calls it"
-        raise ValueError(f"needed {wanted}, got {name}: {line}") from error
-    need(loss.shape == (len(y),), "a loss of shape (B,)", loss)
-
-
-def _check_storable(net: nn.Module) -> None:
-    "A network built from what a checkpoint would store is the same network."
-    net = unwrapped(net)
-    config, classes = net_config(net), [type(part) for part in net.modules()]
-    with lent_generators(0):
-        again = build_net(config, classes)
-    mine, other = net.state_dict(), again.state_dict()
-    same = {name: value.shape for name, value in mine.items()}
-    same = same == {name: value.shape for name, value in other.items()}
-    name = type(net).__name__
-    wanted = f"{name} to keep the arguments it was built with (self.width = width, …)"
-    need(same and repr(again) == repr(net), wanted, f"a {name} that differs when rebuilt")
-
-
-def _uses_labels(run: Run, source) -> bool:
-    "Do the labels of the data reach the network? Says so where they do not."
-    if source.labels is None:
-        return False
-    net, method = unwrapped(run.net), type(run.method).__name__
-    if not takes_label(net):
-        name = type(net).__name__
-        warnings.warn(f"the labels of the data are not used: {name} takes none", stacklevel=5)
-        return False
-    need(run.method.conditional, "a method that can be conditioned", method)
-    if ignores_label(net, run.method.shape):
-        warnings.warn(f"{type(net).__name__} ignores its label", stacklevel=5)
-    return True
-
-
-def _check_source(run: Run, source) -> None:
-    "Shape, size and identity of the data."
-    y, _ = source.batch(torch.arange(min(1000, len(source))), step_generator(0, 0))
-    shape = ", ".join(map(str, run.method.shape))
-    need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
-    need(bool(y.isfinite().all()), "finite data", y)
-    warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
-    seen = f"{len(source)} points, {source.checksum()}"
-    need(run.seen in ("", seen), f"the data that this run has seen ({run.seen})", seen)
-    run.seen = seen
-    if run.units is None:
-        run.units = source.units
-
-
 def _same_start(run: Run) -> None:
     "Weights and average of the first process in all of them."
     if Part.of_this_process().count > 1:
@@ -536,10 +466,11 @@ def steps(
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    _check_storable(run.net)
-    _check_source(run, source)
-    uses, prepared = labels and _uses_labels(run, source), _prepared(run, source, others)
-    _check_call(run, source, uses, prepared)
+    uses, prepared = check_first_step(
+        run, source, labels, prepare=partial(_prepared, run, source, others)
+    )
+    # a shell that goes on with this run has to know
+    run.options.setdefault("conditional", uses)
     _same_start(run)
     options = {"progress": progress, "workers": workers}
     return _loop(run, source, last, uses, prepared, options)

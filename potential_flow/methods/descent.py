@@ -13,6 +13,7 @@ from dataclasses import field as default
 from functools import cached_property
 from typing import Callable, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from potential_flow.core import (
 )
 from ..engine.method import Method
 from ..engine.solvers import narrow
+from .posterior import need_levels
 from ..nets.heads import scalars_of
 from ..nets.trunks import need_shape
 from ..physics.kernels import StudentKernel, sample_noise
@@ -135,7 +137,12 @@ class Descent(Method):
     def __post_init__(self):
         object.__setattr__(self, "shape", need_shape(self.shape))
         for name in ("mean", "cov"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            values = getattr(self, name)
+            listed = isinstance(values, (tuple, list, np.ndarray))
+            # there may be N² of them: a look at each kind, not at each number
+            listed = listed and set(map(type, values)) <= {int, float, np.float32, np.float64}
+            need(listed, f"{name}, a tuple of numbers", values, TypeError)
+            object.__setattr__(self, name, tuple(values))
         need(self.N >= 2, "at least two data coordinates (with one, V is a logarithm)", self.shape)
         need(len(self.mean) in (0, self.N), f"a mean of {self.N} numbers", len(self.mean))
         sizes = (1, self.N, self.N**2)
@@ -147,10 +154,9 @@ class Descent(Method):
 
     def _check_heights(self):
         "Refuse a sheet without width, and a start that is not outside the data."
-        heights = (self.z_min, self.z_max)
-        need(0 < self.z_min < self.z_max < math.inf, "0 < z_min < z_max", heights)
         width = float(self.sheet.lam.max().sqrt())
         need(width > 0, "a sheet with some width", width)
+        need_levels("z", (self.z_min, self.z_max), self.N, width)
         wanted = f"a start of lines outside the data: z_max ≥ 2 data widths ({2 * width:.3g})"
         need(self.z_max >= 2 * width, wanted, self.z_max)
 

@@ -18,11 +18,16 @@ from potential_flow.methods.efm import (
     _AlongHeight,
     _BetweenPlates,
     capacitor,
-    least_rise,
     seen_plate,
 )
 from ..nets.heads import PlateNet, vectors_of
-from ..physics.capacitor import Capacitor, plate_field, sample_plate, superposed
+from potential_flow.physics.capacitor import (
+    Capacitor,
+    least_rise,
+    plate_field,
+    sample_plate,
+    superposed,
+)
 from ..physics.charges import Charges
 from ..physics.fields import normalised
 from ..physics.kernels import sample_noise

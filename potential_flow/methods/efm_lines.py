@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from ..core import bcast, document, flat, log_sphere_area, need, slope, sqnorm
-from .efm import held, least_rise
 from .efm_field import Targets, _LearntField
 from ..nets.heads import directions_of
-from ..physics.capacitor import Capacitor
+from ..physics.capacitor import Capacitor, held, least_rise
 from ..physics.kernels import sample_noise
 
 # %% ../../nbs/methods/10_efm_lines.ipynb #lin00006

@@ -123,7 +123,7 @@ class FlowMatching(Method):
         s: Tensor,  # their times, (B,)
     ) -> Tensor:  # dx/dt, (B, *shape)
         "The network's answer."
-        return net(x, s)
+        return points_of(net(x, s), x)
 
     def readout(
         self,
@@ -131,7 +131,8 @@ class FlowMatching(Method):
         x: Tensor,  # states at `t_last`, (n, *shape)
     ) -> Tensor:  # (n, *shape)
         "An Euler step from `t_last` to 1."
-        return x + (1 - self.t_last) * net(x, x.new_full((len(x),), self.t_last))
+        last = x.new_full((len(x),), self.t_last)
+        return x + (1 - self.t_last) * points_of(net(x, last), x)
 
     def ideal(
         self,
@@ -150,9 +151,13 @@ class FlowMatching(Method):
 
     def network(
         self,
+        net: nn.Module = None,  # yours, net(x, t) or net(x, t, label); None: one is made
         **kwargs,  # width, depth, … of its trunk
     ) -> nn.Module:
-        "A `VelocityNet`; on a residual MLP in many dimensions."
+        "A `VelocityNet`; on a residual MLP in many dimensions. Or yours, as it is."
+        if net is not None:
+            need(not kwargs, "no sizes beside a network of yours", kwargs)
+            return net
         many = self.N >= 16 and "trunk" not in kwargs
         suited = {"trunk": ResidualMLP, "width": 256, "depth": 3} if many else {}
         return VelocityNet(self.shape, **suited | kwargs)

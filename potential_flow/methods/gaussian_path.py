@@ -74,6 +74,14 @@ class GaussianPath(Method):
         need(min(widths) > 0, "positive nu, omega and sigma_data", widths)
         need(self.low < self.high, "low < high", (self.low, self.high))
 
+    def _check_path(self):
+        "Refuse a path whose ends are no numbers that float64 could tell from 0 and infinity."
+        ends = self.path(torch.tensor(self.span(), dtype=torch.float64))
+        sizes = torch.cat([ends.mu, ends.sigma, ends.mu * self.sigma_data])
+        good = bool(((sizes > 1e-12) & (sizes < 1e12)).all())
+        wanted = "a path whose shares and widths stay between 1e-12 and 1e12 (nu, omega, times)"
+        need(good, wanted, [float(f"{size:.3g}") for size in sizes])
+
     @classmethod
     def fitted(
         cls,

@@ -6,13 +6,17 @@
 __all__ = ['PFGM']
 
 # %% ../../nbs/methods/01_pfgm.ipynb #a43e20a1
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..core import document, need
-from .posterior import PosteriorMean, geometric, last_level
+from ..core import document
+from potential_flow.methods.posterior import (
+    PosteriorMean,
+    geometric,
+    last_level,
+    need_levels,
+)
 from ..physics.kernels import StudentKernel
 
 # %% ../../nbs/methods/01_pfgm.ipynb #19a93289
@@ -25,8 +29,7 @@ class PFGM(PosteriorMean):
 
     def __post_init__(self):
         super().__post_init__()
-        heights = (self.z_min, self.z_max)
-        need(0 < self.z_min < self.z_max < math.inf, "0 < z_min < z_max", heights)
+        need_levels("z", self.s_range, self.N, self.sigma_data)
 
     @classmethod
     def fitted(

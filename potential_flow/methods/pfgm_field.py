@@ -18,6 +18,7 @@ from potential_flow.core import (
     document,
     flat,
     need,
+    need_moderate,
     slope,
     sqnorm,
     whole_number,
@@ -25,6 +26,7 @@ from potential_flow.core import (
 from ..engine.method import Method
 from potential_flow.methods.posterior import (
     geometric,
+    need_levels,
     plane_log_density,
     plane_starts,
 )
@@ -79,10 +81,14 @@ class PFGMField(Method):
 
     def __post_init__(self):
         object.__setattr__(self, "shape", need_shape(self.shape))
-        heights = (self.z_min, self.z_max)
-        need(0 < self.z_min < self.z_max < math.inf, "0 < z_min < z_max", heights)
+        need_levels("z", (self.z_min, self.z_max), self.N)
         lengths = (self.gamma, self.sigma, self.tau, self.growths)
         need(min(lengths) > 0, "positive gamma, sigma, tau and growths", lengths)
+        need_moderate(self, "gamma", "sigma", "tau", positive=True)
+        need_moderate(self, "width")
+        farthest = math.log(self.sigma) + self.growths * math.log1p(self.tau)
+        wanted = "sigma, tau and growths that end within e^42"
+        need(farthest <= 42, wanted, (self.sigma, self.tau, self.growths))
         rest = (self.width, self.restrict, self.z_sub, self.points)
         need(min(rest) >= 0, "width, restrict, z_sub and points ≥ 0", rest)
 
@@ -178,7 +184,7 @@ class PFGMField(Method):
         s: Tensor,  # their heights, (B,)
     ) -> Tensor:  # dx/dz, (B, *shape)
         "dx/dz = v_x/v_z with the guarded slope; v_z by substitution below `z_sub`."
-        vx, vz = net(x, s)
+        vx, vz = vectors_of(net(x, s), x)
         known = substitute_vz(vx, s, self.gamma)
         return slope(vx, torch.where(s < self.z_sub, known, vz), 1e-4)
 

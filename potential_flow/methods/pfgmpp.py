@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..core import as_points, document, need, sqnorm
-from .posterior import PosteriorMean, last_level
-from ..physics.kernels import StudentKernel
+from .posterior import PosteriorMean, last_level, need_levels
+from ..physics.kernels import StudentKernel, extra_dimensions
 
 # %% ../../nbs/methods/03_pfgmpp.ipynb #9a596c7f
 @dataclass(frozen=True)
@@ -22,19 +22,17 @@ class PFGMpp(PosteriorMean):
     "PFGM++: net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
 
     P_mean: float = -1.2  # mean of ln σ in training
-    D: float = 128.0  # extra dimensions, any real number in [0.05, ∞]
+    D: float = 128.0  # extra dimensions, any real number from 0.05 to 1e6, or ∞
     sigma_min: float = 0.002  # last noise level, in units of the data
     sigma_max: float = 10.0  # first noise level: the prior's
     rho: float = 7.0  # curvature of the grid
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "D", float(self.D))
-        # below, the noise has no scale that float64 could hold
-        need(self.D >= 0.05, "D ≥ 0.05", self.D)
-        levels = (self.sigma_min, self.sigma_max)
-        need(0 < self.sigma_min < self.sigma_max < math.inf, "0 < sigma_min < sigma_max", levels)
-        need(self.rho > 0, "a positive rho", self.rho)
+        object.__setattr__(self, "D", extra_dimensions(self.D))
+        need_levels("sigma", self.s_range, self.N, self.sigma_data)
+        need(0 < self.rho, "a positive rho", self.rho)
+        need(0.1 <= self.rho <= 1e6, "rho between 0.1 and 1e+06", self.rho)
 
     @classmethod
     def fitted(

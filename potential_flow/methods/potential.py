@@ -21,6 +21,7 @@ from potential_flow.core import (
     flat,
     log_sphere_area,
     need,
+    need_moderate,
     spread_over,
     sqnorm,
 )
@@ -175,8 +176,11 @@ class MultipoleResidual(Descent):
         need(min(weights) >= 0, "weights ≥ 0", weights)
         need(0 < self.z_low < self.z_high, "0 < z_low < z_high", (self.z_low, self.z_high))
         need(self.reach > 0, "a positive reach", self.reach)
+        need_moderate(self, "soft", "gradient_weight", "harmonic")
+        need_moderate(self, "scale", "z_low", "z_high", "reach", positive=True)
         if self.power is None:
             object.__setattr__(self, "power", float(self.N - 1 + self.order))
+        need_moderate(self, "power")
 
     @classmethod
     def fitted(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..core import as_points, document, flat, need, sqnorm
+from ..core import as_points, document, flat, need, need_moderate, sqnorm
 from .descent import Descent, Vector, gradient
 from ..nets.heads import ScalarNet, scalars_of
 from ..physics.charges import Charges
@@ -65,6 +65,8 @@ class PotentialRatio(Descent):
         need(self.P_std > 0, "a positive P_std", self.P_std)
         if self.soft == 0:
             object.__setattr__(self, "soft", 1.5 * self.N * self.width**2)
+        need_moderate(self, "contrast", "denoise", "follow", "decay", "P_mean", "P_std")
+        need_moderate(self, "soft", positive=True)
 
     @property
     def width(self) -> float:

@@ -28,6 +28,7 @@ class VAPO(PotentialFlow):
     def __post_init__(self):
         super().__post_init__()
         need(self.lam_min < self.span()[1], "lam_min below ln(omega²/nu²)", self.lam_min)
+        self._check_path()
 
     def span(self) -> tuple:  # (lam_min, ln(ω²/ν²))
         "First and last logarithmic time."

@@ -13,7 +13,7 @@ from typing import Callable, ClassVar
 import torch
 from torch import Tensor
 
-from ..core import as_points, document, flat, need
+from ..core import as_points, document, flat, need, need_moderate
 from .descent import gradient
 from .gaussian_path import Path, PathPoint, PotentialFlow, Scales
 from .gaussian_path import mean_square, need_smooth
@@ -28,6 +28,7 @@ class VPFB(PotentialFlow):
     def __post_init__(self):
         super().__post_init__()
         need(0 < self.t_min < 1, "t_min in (0, 1)", self.t_min)
+        self._check_path()
 
     def span(self) -> tuple:  # (t_min, 1)
         "First and last time."
@@ -92,6 +93,7 @@ class VPFBPublished(VPFB):
         super().__post_init__()
         weights = (self.correlation, self.cosine, self.norm, self.time)
         need(min(weights) >= 0, "weights ≥ 0", weights)
+        need_moderate(self, "correlation", "cosine", "norm", "time")
 
     def scales(
         self,

@@ -131,7 +131,7 @@ def _shapes_of(answer: Any) -> Any:
 
 def _need_answer(answer: Any, name: str, *shapes: tuple) -> Any:
     "An answer whose parts have the given shapes."
-    parts = answer if isinstance(answer, tuple) else (answer,)
+    parts = answer if len(shapes) > 1 and isinstance(answer, tuple) else (answer,)
     came = _shapes_of(answer)
     same = all(isinstance(part, Tensor) for part in parts) and _shapes_of(parts) == shapes
     wanted = shapes if len(shapes) > 1 else shapes[0]

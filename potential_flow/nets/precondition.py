@@ -11,7 +11,16 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, as_scale, bcast, document, flat, need, sqnorm
+from potential_flow.core import (
+    as_points,
+    as_scale,
+    bcast,
+    document,
+    flat,
+    need,
+    number,
+    sqnorm,
+)
 from ..engine.config import class_path, net_config
 from potential_flow.nets.heads import (
     log_features,
@@ -23,6 +32,7 @@ from potential_flow.nets.heads import (
 )
 from .trunks import MLP, build_trunk, need_classes, need_shape
 from ..physics.fields import normalised
+from ..physics.kernels import extra_dimensions
 from ..physics.sheet import GaussianSheet, sheet_posterior_mean, shrinkage
 
 # %% ../../nbs/nets/02_precondition.ipynb #523a8a7f
@@ -36,9 +46,8 @@ class Precondition(nn.Module):
         sigma_data: float = 1.0,  # standard deviation of the data
     ):
         super().__init__()
-        need(D >= 0.05, "D ≥ 0.05", D)
-        need(sigma_data > 0, "a positive sigma_data", sigma_data)
-        self.net, self.D, self.sigma_data = wrapped(net), float(D), sigma_data
+        self.net, self.D, self.sigma_data = wrapped(net), extra_dimensions(D), sigma_data
+        need(number(sigma_data, "sigma_data") > 0, "a positive sigma_data", sigma_data)
 
     @property
     def config(self) -> dict:
@@ -161,8 +170,7 @@ class SheetFarField(_AroundSheet):
         shape=None,  # shape of a data point, where no sheet is given
     ):
         super().__init__(net, sheet, radius, shape)
-        need(D >= 0.05, "D ≥ 0.05", D)
-        self.D = D
+        self.D = extra_dimensions(D)
 
     @property
     def config(self) -> dict:

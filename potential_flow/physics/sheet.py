@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..core import as_points, as_scale, document, flat, log_sphere_area, need
+from .kernels import extra_dimensions
 
 # %% ../../nbs/physics/03_sheet.ipynb #810d2537
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,8 @@ class _Integrand(NamedTuple):
 # %% ../../nbs/physics/03_sheet.ipynb #b2b4d689
 # nodes of the trapezoid and of the coarse grid; e^−DROP is where the integrand is cut
 _NODES, _COARSE, _DROP = 128, 256, 26.0
+# beyond this squared distance, in units of the widths, a point sees a point charge
+_FAR = 1e36
 
 
 def _unit_grid(count: int, like: Tensor) -> Tensor:
@@ -248,7 +251,7 @@ def sheet_log_density(
     count: int = _NODES,  # nodes of the trapezoid
 ) -> Tensor:  # (B,), float64
     "ln of the density of the sheet plus PFGM++ noise (arXiv 2302.04265, eq. 3); D = 1: the flux."
-    sigma = as_scale(sigma, x, "sigma").double()
+    sigma, D = as_scale(sigma, x, "sigma").double(), extra_dimensions(D, least=0)
     if math.isinf(D):
         _, squares = _coordinates(sheet, x)
         variance = sheet.lam + sigma[:, None].square()
@@ -269,7 +272,7 @@ def sheet_posterior_mean(
     coarse: int = _COARSE,  # nodes of the coarse grid
 ) -> Tensor:  # (B, *shape), float64
     "The optimal denoiser of Gaussian data for any D (derivation above)."
-    sigma = as_scale(sigma, x, "sigma").double()
+    sigma, D = as_scale(sigma, x, "sigma").double(), extra_dimensions(D, least=0)
     if math.isinf(D):
         u, _ = _coordinates(sheet, x)
         mean = u * sheet.lam / (sheet.lam + sigma[:, None].square())
@@ -292,12 +295,15 @@ def round_sheet(
     coarse: int = 96,  # nodes of the coarse grid
 ) -> tuple:  # c in (0, 1) and ln p, (B,) each, float64
     "Round Gaussian data and noise: the shrinkage c of E[y|x] = c x, and the log density of x."
-    variance, r = std**2, sigma.double() * math.sqrt(D)
+    variance, r = std**2, sigma.double() * math.sqrt(extra_dimensions(D, least=0))
     integrand = _Integrand(r.new_tensor([variance]), N, -D)
-    nodes = _nodes(integrand, sq.double()[:, None], r, count, coarse)
-    known = (nodes.weight * (2 * variance / nodes.spread[..., 0])).sum(1)
+    # a far point would stretch the grid of all others; there both are powers of the distance
+    sq, limit = sq.double(), _FAR * (variance + r.square())
+    beyond = (sq / limit).clamp_min(1)
+    nodes = _nodes(integrand, sq.minimum(limit)[:, None], r, count, coarse)
+    known = (nodes.weight * (2 * variance / nodes.spread[..., 0])).sum(1) / beyond
     constant = math.log(2) - math.lgamma(D / 2) - N / 2 * math.log(math.pi)
-    return known, nodes.log + D * r.log() + constant
+    return known, nodes.log - (N + D) / 2 * beyond.log() + D * r.log() + constant
 
 
 def shrinkage(

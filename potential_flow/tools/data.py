@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import document, generator, need
+from ..core import Typed, document, generator, need
 from .dataset import Collection, Data, Images, Toy
 from .dataset import as_labels, as_own, is_image, split
 from .files import read_images, read_points, write_image  # noqa: F401
@@ -114,7 +114,7 @@ def coloured_images(
 
 # %% ../../nbs/tools/05_data.ipynb #dat00033
 @dataclass(frozen=True)
-class _Options:
+class _Options(Typed):
     "What `load_data` was asked for."
 
     n: int = 10_000  # points of a toy

@@ -57,11 +57,15 @@ class Data:
             self.units = self._units()
         same = self.test.shape[1:] == self.train.shape[1:]
         need(same, f"a test part of shape (m, {self.train.shape[1:]})", self.test)
-        _of_points(self.labels, self.train, "labels")
+        _of_points(*self._labelled(), "labels")
         _of_points(self.test_labels, self.test, "test labels")
 
     def _units(self) -> Units:
         return Units.fitted(self.train)
+
+    def _labelled(self) -> tuple:
+        "The labels that are known, and the points they belong to."
+        return self.labels, self.train
 
     def __len__(self) -> int:
         "Number of training points."
@@ -70,7 +74,9 @@ class Data:
     def __repr__(self) -> str:
         "One line: how many points of which shape."
         kind = f"{type(self.units).__name__} {self.units.shape}"
-        classes = f", {self.classes} classes" if self.classes else ""
+        labels, points = self._labelled()
+        known = labels is not None and len(points) == len(self)
+        classes = f", {self.classes} classes" if known else ""
         return f"{type(self).__name__}({Path(self.name).name!r}, {len(self)} of {kind}{classes})"
 
     @property
@@ -177,6 +183,8 @@ class Images(Data):
     flips: bool = False  # turn half of the images of a batch left to right?
     dequantise: bool = False  # add noise of one level to the images of a batch?
     level: float = 1 / 255  # distance of two levels
+    # classifiers of `judge` by the number of images, so that each is fitted once
+    _classifiers: dict = field(default_factory=dict, init=False)
 
     def _units(self) -> Units:
         own = self.train
@@ -201,7 +209,7 @@ class Images(Data):
         most: int = 5000,  # training and test images that are used
     ) -> dict:  # name of a score: its value
         "As for all data; where there are several classes also the confidence of a classifier."
-        from potential_flow.tools.metrics import class_scores
+        from potential_flow.tools.metrics import class_scores, digit_classifier
 
         scores = super().judge(x, most)
         if self.test_labels is None or len(self.labels.unique()) < 2:
@@ -209,7 +217,9 @@ class Images(Data):
         train_rows, test_rows = self._compared(most)
         train = self.units.from_units(self.train[train_rows]), self.labels[train_rows]
         test = self.units.from_units(self.test[test_rows]), self.test_labels[test_rows]
-        return scores | class_scores(x.float().cpu(), train, test)
+        if most not in self._classifiers:
+            self._classifiers[most] = digit_classifier(*train)
+        return scores | class_scores(x.float().cpu(), train, test, self._classifiers[most])
 
     def of_class(
         self,
@@ -299,12 +309,60 @@ def _items(dataset, rows: Tensor, seed: int) -> tuple:
     return torch.stack(points), labels
 
 
+def _kept_labels(dataset) -> Tensor | None:  # (len(dataset),), int64
+    "The labels of all items, where a data set keeps them apart from the items."
+    if isinstance(dataset, torch.utils.data.Subset):
+        kept = _kept_labels(dataset.dataset)
+        return None if kept is None else kept[torch.as_tensor(dataset.indices)]
+    if isinstance(dataset, torch.utils.data.ConcatDataset):
+        parts = [_kept_labels(part) for part in dataset.datasets]
+        return None if any(part is None for part in parts) else torch.cat(parts)
+    # TensorDataset(points, labels)
+    tensors = getattr(dataset, "tensors", ())
+    found = [getattr(dataset, name, None) for name in ("targets", "labels")]
+    for kept in [*found, *(tensors[1:] if len(tensors) == 2 else ())]:
+        try:
+            return as_labels(kept, len(dataset))
+        except (TypeError, ValueError, RuntimeError):
+            # nothing of that name, or something else
+            continue
+    return None
+
+
+def _class_names(dataset) -> tuple:
+    "The words that a data set has for its classes."
+    if isinstance(dataset, torch.utils.data.Subset):
+        return _class_names(dataset.dataset)
+    names = getattr(dataset, "classes", ())
+    listed = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    return tuple(names) if listed else ()
+
+
 @dataclass(eq=False, repr=False)
 class Collection(Data):
     "A map-style data set whose items are read when they are wanted; made by `of`."
 
     dataset: Any = None  # with `len` and indexing
     rows: Tensor = None  # which of its items are for training, (M,)
+    read: Tensor = None  # labels of those that were read, which are `train`, (m,)
+
+    @property
+    def labels(self) -> Tensor | None:  # (M,), int64
+        "Labels of all training items; where the data set keeps none apart, it is read once."
+        if self._labels is not None and len(self._labels) < len(self.rows):
+            parts = self.rows.split(1000)
+            self._labels = torch.cat([_items(self.dataset, part, 0)[1] for part in parts])
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels: Tensor | None) -> None:
+        "Those that are known."
+        self._labels = labels
+
+    def _labelled(self) -> tuple:
+        "The labels that are known, and the points they belong to."
+        whole = self._labels is not None and len(self._labels) == len(self.rows)
+        return self._labels, self.rows if whole else self.train
 
     @classmethod
     def of(
@@ -323,9 +381,15 @@ class Collection(Data):
         if len(test_rows):
             test_rows = test_rows[spread_over(len(test_rows), 5000)]
             test, test_labels = _items(dataset, test_rows, 0)
-        units = (Pixels if is_image(own) else Units).fitted(own)
-        found = {"units": units, "labels": labels, "test_labels": test_labels}
-        return cls(own, test.to(own.dtype), dataset=dataset, rows=rows, **found, **others)
+        units, kept = (Pixels if is_image(own) else Units).fitted(own), _kept_labels(dataset)
+        # what is kept must be what the items say
+        same = labels is not None and kept is not None and kept[read].equal(labels)
+        known = {"labels": kept[rows] if same else labels, "test_labels": test_labels}
+        names = _class_names(dataset) if labels is not None else ()
+        if len(names) > int(max(known["labels"].max() if names else 0, 0)):
+            known["class_names"] = names
+        known |= {"dataset": dataset, "rows": rows, "read": labels, "units": units}
+        return cls(own, test.to(own.dtype), **known | others)
 
     def __len__(self) -> int:
         "Number of training items."
@@ -346,6 +410,10 @@ class Collection(Data):
     def whole(self) -> Tensor | None:  # (M, *shape), or None
         "The training part in units of the model where all of it was read, else None."
         return super().whole() if len(self.train) == len(self.rows) else None
+
+    def checksum(self) -> str:  # 16 hexadecimal digits
+        "A hash of the items that were read, and of their labels."
+        return _checksum(self.train, self.read)
 
 # %% ../../nbs/tools/04_dataset.ipynb #set0001d
 document(globals())

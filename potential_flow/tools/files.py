@@ -312,21 +312,50 @@ def write_image(
     Image.fromarray(array.contiguous().numpy()).save(path, format="png")
 
 
+def _numbered(folder: Path) -> list:
+    "The images that `write_images` has left in a folder and in its class subfolders."
+    found = [*folder.glob("*.png"), *folder.glob("*/*.png")]
+    return [path for path in found if re.fullmatch(r"\d{5,}\.png", path.name)]
+
+
+def _remove(paths: list, folder: Path) -> None:
+    "Away with images, and with subfolders that they leave empty."
+    for path in paths:
+        path.unlink()
+    for below in {path.parent for path in paths} - {folder}:
+        if not any(below.iterdir()):
+            below.rmdir()
+
+
+def _subfolders(classes) -> list:
+    "The name of the subfolder of each image; numbers are padded, so that they sort as numbers."
+    width = len(str(int(classes.labels.max())))
+    found = []
+    for label, word in zip(classes.labels.tolist(), classes.words()):
+        plain = re.fullmatch(r"[\w+(][^/\\:*?\"<>|\0]*", word) and word == word.strip(" .")
+        # a word that is no name of a folder everywhere gives way to its number
+        found.append(word if plain and label < len(classes.names) else f"{label:0{width}d}")
+    return found
+
+
 def write_images(
     pixels: Tensor,  # images in [0, 1], or their levels as uint8, (n, 1 or 3, H, W)
     folder,  # where; made if it does not exist
     overwrite: bool = False,  # replace the images of an earlier call?
+    classes=None,  # `Classes` of the images, each with a subfolder; None: no subfolders
 ) -> Path:  # the folder
-    "A PNG for each image: 00000.png, 00001.png, …"
+    "A PNG for each image: 00000.png, 00001.png, …, in a subfolder for each class."
     folder = Path(folder)
     need(len(pixels) > 0, "at least one image", pixels)
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = [path for path in folder.iterdir() if re.fullmatch(r"\d{5,}\.png", path.name)]
+    earlier = _numbered(folder)
     need(overwrite or not earlier, f"a folder without numbered images: {folder}", len(earlier))
-    for path in earlier:
-        path.unlink()
-    for i, image in enumerate(pixels):
-        with atomic(folder / f"{i:05d}.png") as temporary:
+    _remove(earlier, folder)
+    names = [""] * len(pixels) if classes is None else _subfolders(classes)
+    need(len(names) == len(pixels), f"a class for each of {len(pixels)} images", len(names))
+    for i, (image, name) in enumerate(zip(pixels, names)):
+        (folder / name).mkdir(exist_ok=True)
+        with atomic(folder / name / f"{i:05d}.png") as temporary:
             write_image(image, temporary)
     return folder
 

@@ -268,9 +268,10 @@ def class_scores(
     x: Tensor,  # generated images, (n, *shape)
     train: tuple,  # training images (M, *shape) and their classes (M,)
     test: tuple,  # test images (m, *shape) and their classes (m,)
+    clf=None,  # of `digit_classifier`; None: it is fitted here
 ) -> dict:  # name of a score: its value
     "The confidence of a cautious classifier, beside that for test images and its accuracy."
-    clf = digit_classifier(*train)
+    clf = digit_classifier(*train) if clf is None else clf
     guessed = clf.predict(_rows(test[0], "test").float().cpu().numpy())
     return {
         "confidence": confidence(clf, x),

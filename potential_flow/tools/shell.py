@@ -31,6 +31,7 @@ from ..engine.training import Stopped
 _EXPECTED = (
     ArithmeticError,
     ImportError,
+    LookupError,
     MemoryError,
     OSError,
     RuntimeError,
@@ -50,7 +51,7 @@ def _line_of(error: BaseException) -> str:
     "What an error says, in one line."
     text = (str(error).splitlines() or [""])[0]
     if text.startswith("needed"):
-        return text
+        return str(error)
     if isinstance(error, MemoryError) or "allocate" in text:
         return f"needed less memory (a smaller batch, width or n), got: {text or 'none is left'}"
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
@@ -66,19 +67,22 @@ def spelt(
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
+def _prepare_streams() -> None:
+    "A terminal that knows no σ shows a question mark; of several processes the first speaks."
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if int(os.environ.get("RANK", 0)) > 0:
+        sys.stdout = open(os.devnull, "w")
+
+
 def script(
     command: Callable,  # a function with documented parameters
 ) -> Callable:  # main(argv=None)
     "A console entry point for a function."
 
     def main(argv=None):
-        for stream in (sys.stdout, sys.stderr):
-            # a terminal that knows no σ shows a question mark, and does not fail
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
-        if int(os.environ.get("RANK", 0)) > 0:
-            # of several processes the first speaks for all
-            sys.stdout = open(os.devnull, "w")
+        _prepare_streams()
         parser = anno_parser(command, prog=command.__name__)
         parser.description = (command.__doc__ or "").partition("\n")[0]
         words = sys.argv[1:] if argv is None else argv

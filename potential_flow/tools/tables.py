@@ -130,6 +130,7 @@ _POINTS = (
     "train",
     "x",
     "data",
+    "samples",
 )
 _LABELS = (
     "labels",
@@ -207,16 +208,22 @@ def write_table(
     path,  # a .csv file
     names: tuple,  # of the columns
     overwrite: bool = False,  # replace a file of that name?
+    classes=None,  # `Classes` of the rows, for a last column; None: no such column
 ) -> Path:  # the path
-    "A .csv with a header; every number reads back the same."
+    "A .csv with a header; every number and every class reads back the same."
     path = Path(path)
     need(rows.ndim == 2 and rows.shape[1] == len(names), f"{len(names)} columns", rows)
     need(overwrite or not path.exists(), "a new file name", str(path))
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
         # as many digits as the type has: 0.1 stays 0.1 in float32, too
-        writer.writerows([str(cell) for cell in row] for row in rows.detach().cpu().numpy())
+        cells = [[str(cell) for cell in row] for row in rows.detach().cpu().numpy()]
+        if classes is not None:
+            need(classes.column not in names, "a column of its own for the classes", names)
+            names = (*names, classes.column)
+            cells = [[*row, word] for row, word in zip(cells, classes.words(), strict=True)]
+        writer.writerow(names)
+        writer.writerows(cells)
     return path
 
 # %% ../../nbs/tools/01_tables.ipynb #tab000fd

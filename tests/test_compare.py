@@ -1,0 +1,121 @@
+"""Comparisons that cannot be lost: killed twice, finished, nothing done twice, the same table.
+
+Invocations are children of this process, made by fork, so that none has to import the library.
+"""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from potential_flow.tools.cards import Card
+from potential_flow.tools.compare import compare
+
+METHODS = ("FlowMatching", "PFGMpp", "VPFB", "VAPO")
+STEPS = 8
+SPEC = {
+    "title": "Four methods on digits",
+    "images": STEPS * 16,
+    "seeds": [0, 1, 2],
+    "common": {"data": "digits", "batch": 16, "width": 8, "depth": 1},
+    "evaluate": {"n": 20, "seeds": [0, 1], "steps": [1, 2], "during": [0.5]},
+    "runs": [{"method": method} for method in METHODS],
+}
+CARDS = len(METHODS) * 3 * 3
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are made by fork")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    "Threads of the parent do not survive a fork."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def invocation(out, group=0):
+    "A process that compares, in a group of its own or of another; its exit code is 0 if it ends."
+    number = os.fork()
+    if number:
+        os.setpgid(number, group or number)
+        return number
+    code = 1
+    try:
+        os.setpgid(0, group)
+        compare(SPEC, out, save_every=2)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def journal(out):
+    path = out / "journal.jsonl"
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            # torn by a kill
+            continue
+    return found
+
+
+def killed(out, cards):
+    "Two invocations at once, killed as a group when so many cards are there."
+    first = invocation(out)
+    both = first, invocation(out, first)
+    end = time.time() + 200
+    while len(list((out / "cards").glob("*.json"))) < cards and time.time() < end:
+        time.sleep(0.01)
+    os.killpg(first, signal.SIGKILL)
+    ends = [os.waitpid(number, 0)[1] for number in both]
+    assert [os.WIFSIGNALED(status) for status in ends] == [True, True]
+    return {path: path.stat().st_mtime_ns for path in (out / "cards").glob("*.json")}
+
+
+@needs_fork
+def test_killed_twice_it_finishes_and_does_nothing_twice(tmp_path):
+    out, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    kept = killed(out, 4)
+    kept |= killed(out, len(kept) + 9)
+    assert 13 <= len(kept) < CARDS
+    both = [invocation(out), invocation(out)]
+    assert [os.waitpid(number, 0)[1] for number in both] == [0, 0]
+
+    # what was there has not been touched
+    cards = list((out / "cards").glob("*.json"))
+    assert len(cards) == CARDS
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    trained, judged = {}, []
+    for entry in journal(out):
+        assert "failed" not in entry
+        if "trained" in entry:
+            first, last = entry["trained"]
+            trained.setdefault(entry["run"], []).extend(range(first, last))
+        else:
+            judged.append(entry["card"])
+    assert len(judged) == len(set(judged))
+    # a stretch may lack its line, where the kill came between the checkpoint and the journal
+    assert all(len(steps) == len(set(steps)) for steps in trained.values())
+
+    found = compare(SPEC, undisturbed)
+    assert not found.failures and len(found.cards) == CARDS
+    assert (out / "table.md").read_text() == (undisturbed / "table.md").read_text()
+    for path in cards:
+        one, other = Card.load(path), Card.load(undisturbed / "cards" / path.name)
+        assert (one.scores, one.model) == (other.scores, other.model)
+
+
+def test_workers_share_the_runs(tmp_path):
+    small = SPEC | {"runs": SPEC["runs"][:2], "seeds": [0, 1], "images": 32}
+    small |= {"common": SPEC["common"] | {"data": "moons", "n": 100}}
+    alone = compare(small, tmp_path / "alone")
+    shared = compare(small, tmp_path / "shared", workers=2)
+    assert shared.table() == alone.table() and not shared.failures
+    entries = journal(tmp_path / "shared")
+    assert len([entry for entry in entries if "card" in entry]) == 12
+    assert len([entry for entry in entries if "trained" in entry]) == 8
