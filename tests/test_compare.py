@@ -21,10 +21,11 @@ SPEC = {
     "images": STEPS * 16,
     "seeds": [0, 1, 2],
     "common": {"data": "digits", "batch": 16, "width": 8, "depth": 1},
-    "evaluate": {"n": 20, "seeds": [0, 1], "steps": [1, 2], "during": [0.5]},
+    "evaluate": {"n": 20, "seeds": [0], "steps": [2], "during": [0.5]},
     "runs": [{"method": method} for method in METHODS],
 }
-CARDS = len(METHODS) * 3 * 3
+# on the way and at the end
+CARDS = len(METHODS) * 3 * 2
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are made by fork")
 
 
@@ -80,9 +81,13 @@ def killed(out, cards):
 @needs_fork
 def test_killed_twice_it_finishes_and_does_nothing_twice(tmp_path):
     out, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    # first, so that what it imports and reads is there for the children
+    found = compare(SPEC, undisturbed)
+    assert not found.failures and len(found.cards) == CARDS
+
     kept = killed(out, 4)
-    kept |= killed(out, len(kept) + 9)
-    assert 13 <= len(kept) < CARDS
+    kept |= killed(out, len(kept) + 8)
+    assert 12 <= len(kept) < CARDS
     both = [invocation(out), invocation(out)]
     assert [os.waitpid(number, 0)[1] for number in both] == [0, 0]
 
@@ -102,8 +107,6 @@ def test_killed_twice_it_finishes_and_does_nothing_twice(tmp_path):
     # a stretch may lack its line, where the kill came between the checkpoint and the journal
     assert all(len(steps) == len(set(steps)) for steps in trained.values())
 
-    found = compare(SPEC, undisturbed)
-    assert not found.failures and len(found.cards) == CARDS
     assert (out / "table.md").read_text() == (undisturbed / "table.md").read_text()
     for path in cards:
         one, other = Card.load(path), Card.load(undisturbed / "cards" / path.name)
@@ -117,5 +120,5 @@ def test_workers_share_the_runs(tmp_path):
     shared = compare(small, tmp_path / "shared", workers=2)
     assert shared.table() == alone.table() and not shared.failures
     entries = journal(tmp_path / "shared")
-    assert len([entry for entry in entries if "card" in entry]) == 12
+    assert len([entry for entry in entries if "card" in entry]) == 8
     assert len([entry for entry in entries if "trained" in entry]) == 8

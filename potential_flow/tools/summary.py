@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['load_cards', 'Group', 'group_of', 'grouped', 'over_seeds', 'best_of', 'main_score', 'trained', 'evaluation_table',
-           'costliest', 'score_table', 'show_curves', 'show_samples']
+           'costliest', 'score_table', 'show_curves', 'show_samples', 'Comparison']
 
 # %% ../../nbs/tools/11_summary.ipynb #sum00004
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core import document, need
 from .cards import Card, Mark, as_table, title_of, with_spread
+from .spec import Spec
 
 # %% ../../nbs/tools/11_summary.ipynb #sum00009
 def load_cards(
@@ -118,14 +120,6 @@ def _floor_cell(marks: list) -> str:
     return f"{sum(floors) / len(floors):.4g}" if floors else "–"
 
 
-def _as_rows(labels: list, heads: list, columns: list) -> list:
-    "Columns of marks as rows of words, the floor last."
-    rows = [["", *heads]]
-    cells = [_cells(marks) for marks in columns]
-    rows += [[label, *(column[i] for column in cells)] for i, label in enumerate(labels)]
-    return [*rows, ["true data", *map(_floor_cell, columns)]]
-
-
 def _labels(groups: dict) -> list:
     "Labels in their order."
     return list(dict.fromkeys(group.label for group in groups))
@@ -157,7 +151,9 @@ def evaluation_table(
             if group.column == column:
                 marks[group.label] = over_seeds(members, score)
         columns.append(list(marks.values()))
-    rows = _as_rows(labels, [heads[column] for column in sorted(heads)], columns)
+    cells, rows = [_cells(marks) for marks in columns], [["", *map(heads.get, sorted(heads))]]
+    rows += [[label, *(column[i] for column in cells)] for i, label in enumerate(labels)]
+    rows.append(["true data", *map(_floor_cell, columns)])
     return as_table(rows, markdown=markdown)
 
 
@@ -179,13 +175,12 @@ def score_table(
 ) -> str:
     "Scores of trained runs at the most evaluations."
     groups = grouped(costliest(trained(cards)))
-    labels = _labels(groups)
     if scores is None:
         scores = list(dict.fromkeys(name for card in cards for name in card.scores))
-    columns = []
+    rows = [["", *_labels(groups), "true data"]]
     for score in scores:
-        columns.append([over_seeds(members, score) for members in groups.values()])
-    rows = _as_rows(labels, [title_of(score) for score in scores], columns)
+        marks = [over_seeds(members, score) for members in groups.values()]
+        rows.append([title_of(score), *_cells(marks), _floor_cell(marks)])
     return as_table(rows, markdown=markdown)
 
 # %% ../../nbs/tools/11_summary.ipynb #sum0000e
@@ -248,6 +243,73 @@ def show_samples(
     if path is not None:
         save_figure(ax, path)
     return ax
+
+# %% ../../nbs/tools/11_summary.ipynb #sum0001a
+class Comparison(NamedTuple):
+    "What a comparison has found."
+
+    spec: Spec
+    out: Path
+    cards: list  # of all runs that ended
+    failures: dict  # {label and seed: why}
+
+    def __repr__(self) -> str:
+        "One line."
+        what = f"{len(self.spec.runs)} runs × {len(self.spec.seeds)} seeds"
+        return f"Comparison({self.spec.title!r}, {what}, {len(self.cards)} cards in {self.out})"
+
+    def table(
+        self,
+        markdown: bool = True,  # for a page, or for a terminal?
+    ) -> str:
+        "All tables as text."
+        parts = [self.spec.title, *self._conditions()]
+        if self.cards:
+            score = self.spec.score or main_score(self.cards)
+            title = title_of(score, self.cards[-1].features)
+            parts += [f"{title} by evaluations"]
+            parts += [evaluation_table(self.cards, score, markdown)]
+            parts += ["All scores, at the most evaluations"]
+            parts += [score_table(self.cards, markdown=markdown)]
+        for name, why in self.failures.items():
+            parts.append(f"- {name} has failed: {why}")
+        return "\n\n".join(_laid_out(parts, markdown)) + "\n"
+
+    def _conditions(self) -> list:
+        "What all runs have in common, in sentences."
+        if not self.cards:
+            return []
+        card, several = self.cards[-1], len(self.spec.seeds) > 1
+        data, sampling = card.data, card.sampling
+        sentences = [
+            f"{data['name']}: {data['train']:,} points to train, {data['test']:,} to test.",
+            f"{self.spec.images:,} images seen in training.",
+            f"{sampling['n']:,} samples from each of {len(sampling['seeds'])} seeds, by",
+            f"{sampling['solver']}.",
+        ]
+        if several:
+            sentences.append(f"Mean ± deviation over {len(self.spec.seeds)} training seeds;")
+            sentences.append("bold where the interval meets that of no other run.")
+        if card.features:
+            seen, quality = card.features, f"version {card.features['version']}"
+            if seen["accuracy"] is not None:
+                quality = f"accuracy {seen['accuracy']:.3f}"
+            sentences.append(f"{seen['title'].capitalize()}, {quality}:")
+            sizes = f"{seen['judged']:,} samples against {seen['count']:,} of {seen['part']}."
+            sentences.append(sizes)
+        return [" ".join([*sentences, f"potential_flow {card.version}."])]
+
+    def _repr_markdown_(self) -> str:
+        return self.table()
+
+
+def _laid_out(parts: list, markdown: bool) -> list:
+    "Headings for a page; for a terminal, sentences of its width."
+    if markdown:
+        titles = [parts[0], *(part for part in parts if part.endswith(" evaluations"))]
+        marks = {title: "## " for title in titles} | {parts[0]: "# "}
+        return [marks.get(part, "") + part for part in parts]
+    return [part if "\n" in part else textwrap.fill(part, 80) for part in parts]
 
 # %% ../../nbs/tools/11_summary.ipynb #sum00017
 document(globals())
