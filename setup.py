@@ -25,7 +25,8 @@ setup(
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
     extras_require={
-        extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "images", "ot", "tensorboard")
+        extra: cfg[f"{extra}_requirements"].split()
+        for extra in ("dev", "images", "ot", "tensorboard")
     },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
