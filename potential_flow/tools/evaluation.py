@@ -7,6 +7,7 @@ __all__ = ['ENOUGH', 'Evaluation', 'step_named', 'steps_for', 'arrived', 'bits_o
            'nearest_grid', 'plain_scores']
 
 # %% ../../nbs/tools/12_evaluation.ipynb #evl00004
+import inspect
 import math
 import time
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from ..core import device_of, document, flat, generator, need, spread_over
 from ..core import whole_number
-from ..engine import solvers
+from ..engine import steps
 from ..engine.checkpoint import _hash, _run_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.config import net_config, to_plain
@@ -42,7 +43,7 @@ class Evaluation:
     seeds: tuple = (0, 1, 2)  # of the latents
     steps: int = 17  # solver steps
     evals: int = 0  # network evaluations, at most, for as many steps as fit; 0: as `steps` says
-    solver: str = "heun"  # euler, heun, rk4
+    solver: str = "heun"  # euler, heun, rk4, Multistep, dopri5
     guidance: float = 1.0  # of a conditional run
     features: str = ""  # inception, digits, classifier; empty: classifier where there are labels
     part: str = "test"  # what features are compared with: train or test
@@ -63,15 +64,13 @@ class Evaluation:
 
 
 def step_named(
-    name: str,  # euler, heun, rk4
+    name: str,  # euler, heun, rk4, Multistep, dopri5
 ) -> Callable:  # a step of `solvers.sample`
     "A solver's step by name."
-    step = getattr(solvers, name, None)
-    good = callable(step) and getattr(step, "__module__", "") == solvers.__name__
-    takes = good and getattr(step, "__code__", None) is not None
-    takes = takes and step.__code__.co_varnames[:4] == ("f", "x", "s", "s_next")
-    need(takes, "a solver, such as euler, heun or rk4", name)
-    return step
+    need(name in steps.__all__, f"a solver out of {', '.join(steps.__all__)}", name)
+    step = getattr(steps, name)
+    # those that have settings are made first
+    return step if "s_next" in inspect.signature(step).parameters else step()
 
 
 def steps_for(
