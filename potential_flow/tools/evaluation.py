@@ -177,8 +177,9 @@ def _marks(judged: list, floors: dict) -> tuple:  # {name: Mark}, {name: yardsti
 # %% ../../nbs/tools/12_evaluation.ipynb #evl00014
 def _too_few(data: Data, how: Evaluation) -> bool:
     "Too few images for a Fréchet distance, which nobody has asked for nevertheless?"
-    few = min(how.n, len(data.train), len(data.test)) < ENOUGH
-    return few and not how.allow_few
+    # a classifier of these images leaves every third of them for the floor
+    train = len(data.train) if how.features == "inception" else len(data.train) // 3
+    return min(how.n, train, len(data.test)) < ENOUGH and not how.allow_few
 
 
 def _labelled(data: Data) -> bool:
@@ -192,7 +193,9 @@ def _check(data: Data, how: Evaluation) -> None:
         return
     need(isinstance(data, Images), "images for --features", data)
     sizes = how.n, len(data.train), len(data.test)
-    enough = "at least 2,048 samples, training and test images (or --allow_few)"
+    enough = (
+        "at least 2,048 samples, test images and training images for the floor (or --allow_few)"
+    )
     need(not _too_few(data, how), enough, sizes)
 
 
