@@ -461,6 +461,7 @@ def _demo_pictures(run: Run, seed: int, out: Path) -> None:
 def pf_demo(
     out: str = "potential_flow_demo",  # folder for everything
     steps: int = 3000,  # training steps
+    n: int = 5000,  # samples of each seed that are judged
     seed: int = 0,  # of weights, data order and noise
     device: str = "auto",  # auto, cpu, cuda
 ) -> dict:  # the metrics
@@ -472,8 +473,8 @@ def pf_demo(
     given = {"steps": steps, "seed": seed, "device": device, "overwrite": True}
     run = pf_train(checkpoint, data="digits", **given)
     _demo_pictures(run, seed, out)
-    print(f"\npf_evaluate {checkpoint} --out {out} {common}")
-    scores = pf_evaluate(checkpoint, seed=seed, out=str(out), device=device)
+    print(f"\npf_evaluate {checkpoint} --n {n} --out {out} {common}")
+    scores = pf_evaluate(checkpoint, n=n, seed=seed, out=str(out), device=device)
     print(f"\npf_sample {checkpoint} --out {out} {common}")
     pf_sample(checkpoint, str(out), seed=seed, device=device)
     print(

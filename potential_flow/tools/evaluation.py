@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core import device_of, document, flat, generator, need, spread_over
 from ..core import whole_number
-from ..engine import steps
+from ..engine import steps as step_kinds
 from ..engine.checkpoint import _hash, _run_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.config import net_config, to_plain
@@ -67,8 +67,9 @@ def step_named(
     name: str,  # euler, heun, rk4, Multistep, dopri5
 ) -> Callable:  # a step of `solvers.sample`
     "A solver's step by name."
-    need(name in steps.__all__, f"a solver out of {', '.join(steps.__all__)}", name)
-    step = getattr(steps, name)
+    known = step_kinds.__all__
+    need(name in known, f"a solver out of {', '.join(known)}", name)
+    step = getattr(step_kinds, name)
     # those that have settings are made first
     return step if "s_next" in inspect.signature(step).parameters else step()
 
