@@ -187,7 +187,10 @@ def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
     if label == "all":
         need(classes > 0, "a run with labels for --label all", str(run))
         return torch.arange(n) % classes
-    index = names.index(label) if label in names else int(label) if label.isdecimal() else -1
+    # where the names are numbers, a number is a name and not a place
+    placed = label.isdecimal() and not all(name.isdecimal() for name in names)
+    placed = placed or (label.isdecimal() and not names)
+    index = names.index(label) if label in names else int(label) if placed else -1
     known = 0 <= index and (classes == 0 or index < classes)
     need(known, f"a label below {classes}, or out of {', '.join(names)}", label)
     return torch.full((n,), index)
@@ -245,6 +248,7 @@ def pf_sample(
     "Generate samples in the data's own units: a tensor, a picture, a .csv of a table, PNGs."
     where = device_named(device)
     run, out = load_run(checkpoint, where, own_classes(net, method)), new_folder(out or checkpoint)
+    need(not png or isinstance(_units_of(run), Pixels), "a run of images for --png", str(run))
     how = {"steps": steps, "batch": batch, "temperature": temperature}
     asked, labels = _asked(run, label, guidance, n)
     samples = generate(run.method, asked, n, generator(seed, where), label=labels, **how)

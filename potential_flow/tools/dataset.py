@@ -289,6 +289,17 @@ def split(
     return order[count:].sort().values, order[:count].sort().values
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00031
+def _whole_label(label: Any) -> int:
+    "A label of an item as a whole number, and nothing else made one."
+    try:
+        whole = int(label)
+        same = bool(whole == label)
+    except (TypeError, ValueError, RuntimeError):
+        same = False
+    need(same, "labels that are whole numbers, one for an item", label)
+    return whole
+
+
 def _item(dataset, row: int) -> tuple:
     "The tensor and the label (or None) of an item."
     item = dataset[row]
@@ -296,7 +307,7 @@ def _item(dataset, row: int) -> tuple:
     point = tensor_of(point) if isinstance(point, np.ndarray) else point
     wanted = "items that are tensors, or pairs of a tensor and a label"
     need(isinstance(point, Tensor), wanted, point, TypeError)
-    return point, None if label is None else int(label)
+    return point, None if label is None else _whole_label(label)
 
 
 def _items(dataset, rows: Tensor, seed: int) -> tuple:

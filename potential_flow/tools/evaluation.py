@@ -125,6 +125,16 @@ def _labels_for(run: Run, data: Data, n: int) -> Tensor | None:  # (n,)
     return data.labels[rows]
 
 
+def _in_units_of(data: Data, run: Run, x: Tensor) -> Tensor:
+    "Samples in the model units of these data, which may be others than those of the run."
+    if run.units is None or run.units.state_dict().keys() != data.units.state_dict().keys():
+        return x
+    pairs = zip(run.units.state_dict().values(), data.units.state_dict().values())
+    if all(mine.cpu().equal(other.cpu()) for mine, other in pairs):
+        return x
+    return data.units.from_units(run.units.to_units(x))
+
+
 def _draw(run: Run, data: Data, how: Evaluation, seed: int) -> _Draw:
     "The samples of a seed."
     labels = _labels_for(run, data, how.n)
@@ -135,7 +145,7 @@ def _draw(run: Run, data: Data, how: Evaluation, seed: int) -> _Draw:
     options = {"steps": how.steps, "step": step_named(how.solver), "batch": 2000}
     samples = generate(run.method, net, how.n, _gen(run, seed), label=labels, **options)
     seconds = time.perf_counter() - start
-    x, lost = arrived(samples), samples.lost.cpu()
+    x, lost = _in_units_of(data, run, arrived(samples)), samples.lost.cpu()
     kept = None if labels is None else labels[~lost]
     return _Draw(x, kept, int(lost.sum()), samples.nfe, seconds)
 

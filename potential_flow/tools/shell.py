@@ -8,6 +8,7 @@ __all__ = ['spelt', 'script', 'value_of', 'options_of', 'own_class', 'own_classe
 # %% ../../nbs/tools/08_shell.ipynb #shl00003
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -108,6 +109,7 @@ def value_of(
 ) -> Any:
     "A number, a truth value, a tuple of them, or a word."
     inner = text.strip("()[]")
+    need("(" not in inner and "[" not in inner, "no tuples in a tuple", text)
     if inner != text:
         return tuple(value_of(item.strip()) for item in inner.split(",") if item.strip())
     for kind in (int, float):
@@ -125,7 +127,8 @@ def options_of(
     "Options from text."
     names = None if known is None else sorted(field.name for field in fields(known))
     found = {}
-    for item in text.split():
+    # a tuple may be written with blanks behind its commas
+    for item in re.sub(r",\s+", ",", text).split():
         name, _, value = item.partition("=")
         wanted = f"name=value with a name out of {', '.join(names)}" if names else "name=value"
         need((names is None or name in names) and value, wanted, item)

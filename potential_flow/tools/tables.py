@@ -8,6 +8,7 @@ __all__ = ['TABLES', 'Parts', 'reason', 'tensor_of', 'read_table', 'write_table'
 # %% ../../nbs/tools/01_tables.ipynb #tab00003
 import csv
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -58,9 +59,15 @@ def _csv_rows(path: Path) -> list:
 
 
 def _header(path: Path, rows: list) -> tuple:
-    "Names of the columns, and the rows below them."
+    "Names of the columns, and the rows below them; says so where that is doubtful."
     first = [cell.strip() for cell in rows[0]]
-    if all(_number(cell) is not None for cell in first):
+    numbers = [_number(cell) is not None for cell in first]
+    counted = first == [str(i) for i in range(len(first))] and len(first) > 1
+    if any(numbers) and (counted or not all(numbers)):
+        taken = "points" if counted else "the names of its columns"
+        said = f"the first row of {path.name} ({', '.join(first)[:60]}) is taken as {taken}"
+        warnings.warn(said, stacklevel=5)
+    if all(numbers):
         return [f"x{i + 1}" for i in range(len(first))], rows
     wanted = f"a name of its own for every column of {path.name}"
     need(len(set(first)) == len(first) and all(first), wanted, first)
@@ -70,6 +77,7 @@ def _header(path: Path, rows: list) -> tuple:
 def _classes(column: list) -> tuple:
     "The words of a label column as numbers, and the words in order; numbers in theirs."
     words = [cell.strip() for cell in column]
+    need(all(words), "a class in every row of the label column", "an empty cell")
     whole = all(re.fullmatch(r"[+-]?\d+", word) for word in set(words))
     names = sorted(set(words), key=int if whole else str)
     place = {name: i for i, name in enumerate(names)}
