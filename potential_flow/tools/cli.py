@@ -248,7 +248,11 @@ def pf_sample(
     "Generate samples in the data's own units: a tensor, a picture, a .csv of a table, PNGs."
     where = device_named(device)
     run, out = load_run(checkpoint, where, own_classes(net, method)), new_folder(out or checkpoint)
-    need(not png or isinstance(_units_of(run), Pixels), "a run of images for --png", str(run))
+    need(
+        not png or isinstance(_units_of(run), Pixels),
+        "images to write a file for each sample",
+        str(run),
+    )
     how = {"steps": steps, "batch": batch, "temperature": temperature}
     asked, labels = _asked(run, label, guidance, n)
     samples = generate(run.method, asked, n, generator(seed, where), label=labels, **how)
