@@ -16,7 +16,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from ..core import as_points, document, need
+from ..core import as_points, document, need, spread_over
 
 # %% ../../nbs/engine/07_batches.ipynb #bat00006
 def _scrambled(value: int) -> int:
@@ -30,7 +30,7 @@ def _scrambled(value: int) -> int:
 def step_seed(
     seed: int,  # of the run
     step: int,  # counted from 0
-    purpose: int = 0,  # which row: 0 the loss, 1 the data, 2 what is prepared
+    purpose: int = 0,  # which row: 0 the loss, 1 the data, 2 what is prepared, 3 dropout
 ) -> int:  # below 2^32
     "The seed of a step."
     return (_scrambled(_scrambled(seed) + purpose) + step) % 2**32
@@ -39,7 +39,7 @@ def step_seed(
 def step_generator(
     seed: int,  # of the run
     step: int,  # counted from 0
-    purpose: int = 0,  # which row: 0 the loss, 1 the data, 2 what is prepared
+    purpose: int = 0,  # which row: 0 the loss, 1 the data, 2 what is prepared, 3 dropout
     device: str | torch.device = "cpu",  # where numbers will be drawn
 ) -> torch.Generator:
     "The generator of a step."
@@ -206,7 +206,7 @@ class Items:
 
     def checksum(self) -> str:
         "A hash of up to 64 items spread over the set; of the number alone where items vary."
-        rows = torch.linspace(0, len(self) - 1, min(64, len(self))).long()
+        rows = spread_over(len(self), 64)
         seen, again = (_checksum(self.batch(rows, gen)[0]) for gen in map(_seeded, (0, 1)))
         return seen if seen == again else f"{len(self)} items"
 

@@ -26,9 +26,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from ..core import device_of, document, generator, need
-from .batches import Part
-from .config import build_net, build_net_for, net_config, unwrapped
+from ..core import device_of, document, first_line, generator, need
+from .batches import Part, collective_device
+from .config import build_net, net_config, restored, unwrapped
 from .method import from_config, to_config
 from .solvers import Samples, generate
 from .training import Recipe, Run
@@ -201,6 +201,14 @@ def save_run(
     return folder
 
 
+def _agree_on_identity(run: Run) -> None:
+    "One identity in all processes, so that each knows the run's own checkpoint."
+    if Part.of_this_process().count > 1:
+        shared = [run.identity or secrets.token_hex(8)]
+        torch.distributed.broadcast_object_list(shared, 0, device=collective_device())
+        run.identity = shared[0]
+
+
 @contextmanager
 def saving(
     run: Run,
@@ -209,6 +217,7 @@ def saving(
 ) -> Iterator[Callable]:  # a function that saves
     "The only writer of a folder while a run trains; a checkpoint is left at the end or a stop."
     folder = Path(folder)
+    _agree_on_identity(run)
     if Part.of_this_process().rank > 0:
         # of several processes the first writes for all
         _check_owner(run, folder, overwrite)
@@ -338,25 +347,16 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        line = (str(error).splitlines() or [""])[0]
-        got = f"{type(error).__name__}: {line}"
+        got = f"{type(error).__name__}: {first_line(error)}"
         raise ValueError(f"needed a checkpoint whose parts fit in {folder}, got {got}") from error
-
-
-def _module(config: dict, weights: dict, classes: Iterable[type]) -> nn.Module:
-    "A stored module with its weights."
-    shapes = {name: value.shape for name, value in weights.items()}
-    module = build_net_for(config, shapes, classes)
-    module.load_state_dict(weights)
-    return module
 
 
 def _rebuilt(meta: dict, tensors: dict, classes: Iterable[type], device) -> Run:
     "The run of a checkpoint, with its weights."
     method = from_config(meta["method"], classes)
-    net = _module(meta["net"], _part(tensors, "net."), classes).to(device)
+    net = restored(meta["net"], _part(tensors, "net."), classes).to(device)
     ways = {
-        part: _module(meta[part], _part(tensors, f"{part}."), classes)
+        part: restored(meta[part], _part(tensors, f"{part}."), classes)
         for part in _UNITS
         if meta.get(part) is not None
     }
@@ -373,9 +373,7 @@ def _rebuilt(meta: dict, tensors: dict, classes: Iterable[type], device) -> Run:
 def load_run(
     folder,  # a folder written by `save_run`
     device="cpu",  # where the network will be
-    nets: Iterable[
-        type
-    ] = (),  # classes of networks and methods that are not imported by their path
+    nets: Iterable[type] = (),  # classes that are not imported by their path
 ) -> Run:
     "The run as it was; going on gives the weights that an uninterrupted run would have had."
     folder = Path(folder)
@@ -431,7 +429,7 @@ class Flow(nn.Module, PyTorchModelHubMixin):
         try:
             return super()._from_pretrained(strict=True, **given)
         except (RuntimeError, SafetensorError) as error:
-            line = str(error).splitlines()[0]
+            line = first_line(error)
             raise ValueError(f"needed the weights of this model, got: {line}") from error
 
 

@@ -27,7 +27,7 @@ from potential_flow.engine.conditions import (
     shaken,
     takes_label,
 )
-from .config import build_net_for, net_config, unwrapped
+from .config import net_config, restored, unwrapped
 from .method import warn_of_scale
 
 # %% ../../nbs/engine/08_checks.ipynb #chx00008
@@ -73,12 +73,10 @@ def _rebuilt(net: nn.Module) -> nn.Module:
     net = unwrapped(net)
     config, name = json.loads(json.dumps(net_config(net))), type(net).__name__
     weights, classes = net.state_dict(), [type(part) for part in net.modules()]
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
     wanted = f"{name} to keep the arguments it was built with (self.width = width, …)"
     try:
         with lent_generators(0):
-            again = build_net_for(config, shapes, classes)
-        again.load_state_dict(weights)
+            again = restored(config, weights, classes)
     except FAULTS as error:
         got = f"a {name} that differs when rebuilt: {error}"
         raise ValueError(f"needed {wanted}, got {got}") from error

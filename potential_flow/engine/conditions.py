@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from ..core import document, generator, need, number
+from ..core import document, first_line, generator, need, number
 from .config import unwrapped
 
 # %% ../../nbs/engine/02_conditions.ipynb #cnd00006
@@ -140,8 +140,8 @@ def asking(
     except FAULTS as error:
         if str(error).startswith("needed") or isinstance(error, torch.OutOfMemoryError):
             raise
-        line = (str(error).splitlines() or [""])[0]
-        got = f"{type(unwrapped(net)).__name__}: {type(error).__name__}: {line}"
+        name = type(unwrapped(net)).__name__
+        got = f"{name}: {type(error).__name__}: {first_line(error)}"
         raise ValueError(f"needed {wanted}, got {got}") from error
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['to_plain', 'from_plain', 'class_path', 'subclasses', 'find_class', 'imported', 'unwrapped', 'net_config', 'build_net',
-           'build_net_for']
+           'build_net_for', 'restored']
 
 # %% ../../nbs/engine/00_config.ipynb #cfg00003
 import importlib
@@ -272,6 +272,17 @@ def build_net_for(
         need(not unlike, "weights that fit the network", unlike[:2])
     with torch.random.fork_rng(devices=[]):
         return build_net(config, nets)
+
+
+def restored(
+    config: dict,  # what `net_config` returned
+    weights: dict,  # {name: tensor}
+    nets: Iterable[type] = (),  # classes that the configuration may name, beside imported ones
+) -> nn.Module:
+    "The network of a configuration with its stored weights."
+    net = build_net_for(config, {name: value.shape for name, value in weights.items()}, nets)
+    net.load_state_dict(weights)
+    return net
 
 # %% ../../nbs/engine/00_config.ipynb #docconfi
 document(globals())

@@ -239,13 +239,12 @@ def _shared(
     if Part.of_this_process().count == 1:
         return loss
     gradients = [weight.grad for weight in run.net.parameters() if weight.grad is not None]
-    device = gradients[0].device
-    numbers = [gradient.flatten().double() for gradient in gradients]
-    numbers.append(torch.tensor([loss], dtype=torch.float64, device=device))
+    # in one piece, the loss behind them
+    numbers = [gradient.flatten() for gradient in gradients] + [gradients[0].new_tensor([loss])]
     total = torch.cat(numbers)
     torch.distributed.all_reduce(total)
     total /= Part.of_this_process().count
-    for gradient, mean in zip(gradients, total.split([g.numel() for g in gradients] + [1])):
+    for gradient, mean in zip(gradients, total.split([len(part) for part in numbers])):
         gradient.copy_(mean.view_as(gradient))
     return float(total[-1])
 
@@ -337,7 +336,10 @@ def _same_start(run: Run) -> None:
     if Part.of_this_process().count > 1:
         for module in (unwrapped(run.net), run.ema):
             for value in module.state_dict().values():
-                torch.distributed.broadcast(value, 0)
+                # the count of an average lies on the CPU, where NCCL has no way
+                shared = value.to(collective_device())
+                torch.distributed.broadcast(shared, 0)
+                value.copy_(shared)
 
 
 def _prepared(
@@ -347,11 +349,14 @@ def _prepared(
 ) -> dict:  # keyword arguments of the loss
     "What the method wants of the whole data set, where that can be had."
     whole, device = source.whole(), device_of(run.net)
-    others = {name: as_source(other).whole().to(device) for name, other in others.items()}
+    parts = {name: as_source(other).whole() for name, other in others.items()}
+    held = all(part is not None for part in (whole, *parts.values()))
+    need(held or not parts, "two data sets that are held as a whole (tensors)", sorted(parts))
     if whole is None:
         return {}
     gen = step_generator(run.recipe.seed, 0, purpose=2, device=device)
-    return run.method.prepare(whole.to(device), gen, **others)
+    parts = {name: part.to(device) for name, part in parts.items()}
+    return run.method.prepare(whole.to(device), gen, **parts)
 
 # %% ../../nbs/engine/09_training.ipynb #trn12005
 class Stopped(KeyboardInterrupt):
@@ -433,10 +438,10 @@ def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: di
     "One event a step."
     device, bad = device_of(run.net), 0
     with _Flag() as flag, contextlib.closing(_bar(run, last, options["progress"])) as bar:
-        rows = range(run.step, last)
+        todo = range(run.step, last)
         size, seed = run.recipe.batch, run.recipe.seed
         part, split = Part.of_this_process(), run.recipe.accumulate
-        for y, label in batches(source, size, rows, seed, options["workers"], part, split):
+        for y, label in batches(source, size, todo, seed, options["workers"], part, split):
             label = label.to(device) if labels else None
             loss = update(run, y.to(device), label, **prepared)
             bad = bad + 1 if math.isnan(loss) else 0

@@ -7,6 +7,7 @@ __all__ = ['plate_slope', 'seen_plate', 'tube_radius', 'Drawn', 'Lesson', 'EFM',
 
 # %% ../../nbs/methods/08_efm.ipynb #c8353041
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Callable, ClassVar, NamedTuple
 
@@ -167,7 +168,7 @@ class _AlongHeight(_BetweenPlates):
             ends = (ends / ends.flip(0)).log()
         if self.reverse:
             ends = ends.flip(0)
-        return torch.linspace(*ends.tolist(), whole_number(n, "steps") + 1, dtype=torch.float64)
+        return torch.linspace(*ends.tolist(), n + 1, dtype=torch.float64)
 
     def heights(
         self,
@@ -179,6 +180,7 @@ class _AlongHeight(_BetweenPlates):
         z = self.L * s.sigmoid()
         return z, z * (-s).sigmoid()
 
+    @abstractmethod
     def slope(
         self,
         net: Callable,  # what the method learns
@@ -186,10 +188,9 @@ class _AlongHeight(_BetweenPlates):
         z: Tensor,  # heights above the source plate, in (0, L), (B,)
     ) -> Tensor:  # E_x / E_z, (B, *shape)
         "The slope of the lines, from what the network says."
-        raise NotImplementedError
 
     def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
-        "dx/ds, the slope times dz/ds; not above |x| and the radius of the charges."
+        "dx/ds, the slope times dz/ds; in the logit of the height not above |x| + radius."
         z, rise = self.heights(s)
         return bcast(rise, x) * self.slope(net, x, z)
 

@@ -17,7 +17,13 @@ from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
 from ..engine.config import class_path
 from ..engine.method import Method
 from ..nets.heads import log_features, points_of, with_label
-from ..nets.trunks import MLP, ResidualMLP, build_trunk, need_classes, need_shape
+from potential_flow.nets.trunks import (
+    MLP,
+    build_trunk,
+    need_classes,
+    need_shape,
+    with_trunk,
+)
 from ..physics.kernels import StudentKernel, ideal_denoiser
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #710fc68e
@@ -158,9 +164,7 @@ class FlowMatching(Method):
         if net is not None:
             need(not kwargs, "no sizes beside a network of yours", kwargs)
             return net
-        many = self.N >= 16 and "trunk" not in kwargs
-        suited = {"trunk": ResidualMLP, "width": 256, "depth": 3} if many else {}
-        return VelocityNet(self.shape, **suited | kwargs)
+        return VelocityNet(self.shape, **with_trunk(self.N, kwargs))
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #0942866c
 class OTFlowMatching(FlowMatching):

@@ -27,7 +27,7 @@ from potential_flow.core import (
 from ..engine.method import Method
 from ..nets.heads import points_of
 from ..nets.precondition import Denoiser, Precondition
-from ..nets.trunks import ResidualMLP, need_shape
+from ..nets.trunks import need_shape, with_trunk
 from ..physics.kernels import StudentKernel, ideal_denoiser, sample_noise
 from ..physics.sheet import isotropic_sheet, sheet_log_density, shrinkage
 
@@ -110,9 +110,9 @@ def last_level(
     highest: float = 0.02,  # the level of data that lie further apart
 ) -> float:
     "A twentieth of the distance between neighbours, per coordinate: noise that moves no answer."
-    rows = flat(as_points(y, "y")).double()
+    rows = flat(as_points(y, "y"))
     # a few hundred points know the median, and a subset its power law
-    asked, others = rows[spread_over(len(rows), 256)], rows[spread_over(len(rows), 20_000)]
+    asked, others = (rows[spread_over(len(rows), most)].double() for most in (256, 20_000))
     distances = torch.cdist(asked, others)
     # a point is not its own neighbour, nor is its copy
     distances[distances <= 1e-6 * distances.max()] = math.inf
@@ -233,9 +233,7 @@ class PosteriorMean(Method):
         if net is not None:
             need(not kwargs, "no sizes beside a network of yours", kwargs)
             return Precondition(net, self.kernel.D, self.sigma_data)
-        many = self.N >= 16 and "trunk" not in kwargs
-        suited = {"trunk": ResidualMLP, "width": 256, "depth": 3} if many else {}
-        return Denoiser(self.shape, self.kernel.D, self.sigma_data, **suited | kwargs)
+        return Denoiser(self.shape, self.kernel.D, self.sigma_data, **with_trunk(self.N, kwargs))
 
 # %% ../../nbs/methods/00_posterior.ipynb #bcd5dad0
 document(globals())

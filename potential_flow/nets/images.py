@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ..core import as_points, bcast, device_of, document, need, sqnorm
 from ..engine.config import class_path, find_class, net_config
-from .heads import points_of, vectors_of, wrapped
+from .heads import need_labels, points_of, vectors_of, wrapped
 from .trunks import need_classes, need_shape
 
 # %% ../../nbs/nets/05_images.ipynb #img00009
@@ -69,15 +69,16 @@ def celeba64() -> dict:  # arguments of `ImageBackbone`
 
 def suited(
     shape: tuple,  # shape of a data point
-) -> dict | None:  # arguments of `ImageBackbone`; None: it is no image, or a smaller one
-    "The preset for images of this size, from 12×12 on."
+) -> dict | None:  # arguments of `ImageBackbone`; None: no image, a smaller one, none fits
+    "The preset for images of this size, from 12×12 on, if its scales divide the sides."
     if len(shape) != 3 or min(shape[1:]) < 12:
         return None
     size = max(shape[1:])
-    for largest, preset in ((16, tiny), (28, small), (48, base)):
-        if size <= largest:
-            return preset()
-    return celeba64()
+    presets = ((16, tiny), (28, small), (48, base), (math.inf, celeba64))
+    arguments = next(preset() for largest, preset in presets if size <= largest)
+    halvings = len(arguments["block_out_channels"]) - 1
+    block = arguments.get("patch", 1) * 2**halvings
+    return arguments if all(side % block == 0 for side in shape[1:]) else None
 
 # %% ../../nbs/nets/05_images.ipynb #img00011
 def _diffusers() -> Any:
@@ -204,8 +205,7 @@ class ImageBackbone(nn.Module):
         patch: int = 1,  # side of the blocks of pixels that are folded into channels
         logarithm: bool = True,  # is s positive and seen through its logarithm?
         rate: float = 4.0,  # what ln s, or s, is multiplied by
-        channels_last: bool
-        | None = None,  # a pixel's channels together in memory? None: if it pays
+        channels_last: bool | None = None,  # channels of a pixel together? None: if it pays
         bf16: bool | None = False,  # products in bfloat16? None: where it pays
         compiled: bool = False,  # by `torch.compile`? The answer is then differentiated once only
         checkpointing: bool = False,  # compute activations again instead of keeping them?
@@ -242,12 +242,7 @@ class ImageBackbone(nn.Module):
         if label is None:
             none = torch.full((len(x),), self.classes, device=x.device)
             return none if self._takes_rows else None
-        need(self.classes > 0, "no label, the network has no classes", label)
-        is_label = isinstance(label, Tensor) and label.shape == x.shape[:1]
-        whole = is_label and not label.is_floating_point()
-        need(whole, f"labels, {len(x)} whole numbers", label)
-        inside = bool(((label >= -1) & (label < self.classes)).all())
-        need(inside, f"labels from −1 to {self.classes - 1}", label.unique().tolist())
+        need_labels(label, len(x), self.classes)
         return torch.where(label < 0, self.classes, label)
 
     def _laid_out(self, x: Tensor) -> Tensor:
@@ -452,10 +447,12 @@ def cost(
         opt.zero_grad()
         value.backward()
         opt.step()
-        return kept, float(value.detach())
+        # to read a number is to wait for the device
+        value.item()
+        return kept
 
     parameters = sum(values.numel() for values in net.parameters())
-    kept, _ = step()
+    kept = step()
     start = time.perf_counter()
     for _ in range(repeats):
         step()

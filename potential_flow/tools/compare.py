@@ -22,7 +22,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 
-from ..core import document, need, whole_number
+from ..core import document, first_line, need, whole_number
 from ..engine.checkpoint import load_run, save_run, save_tensors
 from ..engine.training import Run
 from .cards import Card
@@ -204,8 +204,7 @@ def _attempt(spec: Spec, task: Task, place: _Place) -> None:
         error.unlink(missing_ok=True)
     except _EXPECTED as reason:
         error.write_text(traceback.format_exc())
-        line = (str(reason).splitlines() or [type(reason).__name__])[0]
-        place.journal(task, failed=line)
+        place.journal(task, failed=first_line(reason) or type(reason).__name__)
 
 
 def _work(spec: Spec, place: _Place) -> None:

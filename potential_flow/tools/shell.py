@@ -20,7 +20,7 @@ import torch
 from fastcore.script import anno_parser
 from safetensors import SafetensorError
 
-from ..core import document, need
+from ..core import document, first_line, need
 from ..engine.checkpoint import atomic
 from ..engine.config import imported
 from ..engine.method import Method
@@ -50,7 +50,7 @@ def _end(name: str, error: Any, code: int) -> None:
 
 def _line_of(error: BaseException) -> str:
     "What an error says, in one line."
-    text = (str(error).splitlines() or [""])[0]
+    text = first_line(error)
     if text.startswith("needed"):
         return str(error)
     if isinstance(error, MemoryError) or "allocate" in text:
@@ -168,8 +168,7 @@ def device_named(
     try:
         device = torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        wanted = f"needed a device that this machine has, got {name!r}: {reason}"
+        wanted = f"needed a device that this machine has, got {name!r}: {first_line(error)}"
         raise ValueError(wanted) from error
     need(device.type != "meta", "a device that computes", name)
     return device

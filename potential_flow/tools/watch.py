@@ -87,7 +87,8 @@ class Watch:
 
     def _row(self, event: Event) -> dict:
         "Step, mean loss since the last look, and the rate of training so far."
-        losses = [loss for loss in self.run.losses[-self.every :] if not math.isnan(loss)]
+        before = int(self.rows[-1]["step"]) if self.rows else 0
+        losses = [loss for loss in self.run.losses[before:] if not math.isnan(loss)]
         seen = (event.step - self.from_step) * self.run.step_points
         return {
             "step": event.step,
