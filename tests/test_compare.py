@@ -3,7 +3,6 @@
 Invocations are children of this process, made by fork, so that none has to import the library.
 """
 
-import json
 import os
 import signal
 import time
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from potential_flow.tools.cards import Card
-from potential_flow.tools.compare import compare
+from potential_flow.tools.compare import compare, read_journal
 
 METHODS = ("FlowMatching", "PFGMpp", "VPFB", "VAPO")
 STEPS = 8
@@ -53,18 +52,6 @@ def invocation(out, group=0):
         os._exit(code)
 
 
-def journal(out):
-    path = out / "journal.jsonl"
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            # torn by a kill
-            continue
-    return found
-
-
 def killed(out, cards):
     "Two invocations at once, killed as a group when so many cards are there."
     first = invocation(out)
@@ -96,7 +83,7 @@ def test_killed_twice_it_finishes_and_does_nothing_twice(tmp_path):
     assert len(cards) == CARDS
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     trained, judged = {}, []
-    for entry in journal(out):
+    for entry in read_journal(out):
         assert "failed" not in entry
         if "trained" in entry:
             first, last = entry["trained"]
@@ -119,6 +106,6 @@ def test_workers_share_the_runs(tmp_path):
     alone = compare(small, tmp_path / "alone")
     shared = compare(small, tmp_path / "shared", workers=2)
     assert shared.table() == alone.table() and not shared.failures
-    entries = journal(tmp_path / "shared")
+    entries = read_journal(tmp_path / "shared")
     assert len([entry for entry in entries if "card" in entry]) == 8
     assert len([entry for entry in entries if "trained" in entry]) == 8

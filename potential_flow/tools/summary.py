@@ -8,11 +8,12 @@ __all__ = ['load_cards', 'Group', 'group_of', 'grouped', 'over_seeds', 'best_of'
 
 # %% ../../nbs/tools/15_summary.ipynb #sum00004
 import textwrap
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ..core import document, need
-from .cards import Card, Mark, as_table, title_of, with_spread
+from .cards import Card, Mark, as_table, quality_of, title_of, with_spread
 from .spec import Spec
 
 # %% ../../nbs/tools/15_summary.ipynb #sum00009
@@ -49,9 +50,8 @@ def group_of(
     card: Card,
 ) -> Group:
     "Where a card belongs."
-    label = card.label or card.model["method"]["class"].partition(":")[2]
     sampling = card.sampling
-    return Group(label, card.model["images"], sampling["budget"], sampling["steps"])
+    return Group(card.name, card.model["images"], sampling["budget"], sampling["steps"])
 
 
 def grouped(
@@ -64,6 +64,12 @@ def grouped(
     return found
 
 
+def _mean_floor(marks: list) -> float | None:
+    "The floor that marks have in common; their mean, where sizes differ a little."
+    floors = [mark.floor for mark in marks if mark is not None and mark.floor is not None]
+    return sum(floors) / len(floors) if floors else None
+
+
 def over_seeds(
     cards: list,  # of one group
     score: str,  # name of a score
@@ -72,9 +78,8 @@ def over_seeds(
     marks = [card.scores[score] for card in cards if score in card.scores]
     if not marks:
         return None
-    floors = [mark.floor for mark in marks if mark.floor is not None]
-    floor = sum(floors) / len(floors) if floors else None
-    return Mark(tuple(mark.mean for mark in marks), floor, marks[0].better)
+    means = tuple(mark.mean for mark in marks)
+    return Mark(means, _mean_floor(marks), marks[0].better)
 
 
 def best_of(
@@ -115,9 +120,9 @@ def _cells(marks: list) -> list:
 
 
 def _floor_cell(marks: list) -> str:
-    "The floor that marks have in common; their mean, where sizes differ a little."
-    floors = [mark.floor for mark in marks if mark is not None and mark.floor is not None]
-    return f"{sum(floors) / len(floors):.4g}" if floors else "–"
+    "The floor of marks as text."
+    floor = _mean_floor(marks)
+    return "–" if floor is None else f"{floor:.4g}"
 
 
 def _labels(groups: dict) -> list:
@@ -125,15 +130,19 @@ def _labels(groups: dict) -> list:
     return list(dict.fromkeys(group.label for group in groups))
 
 
+def _largest(cards: list, size: Callable) -> list:  # cards
+    "The cards of each label whose groups have the largest size(group)."
+    most = {}
+    for group in map(group_of, cards):
+        most[group.label] = max(most.get(group.label, size(group)), size(group))
+    return [card for card in cards if size(group_of(card)) == most[card.name]]
+
+
 def trained(
     cards: list,
 ) -> list:  # cards
     "The cards of each label that have seen the most images."
-    most = {}
-    for card in cards:
-        group = group_of(card)
-        most[group.label] = max(most.get(group.label, 0), group.images)
-    return [card for card in cards if group_of(card).images == most[group_of(card).label]]
+    return _largest(cards, attrgetter("images"))
 
 
 def evaluation_table(
@@ -161,11 +170,7 @@ def costliest(
     cards: list,
 ) -> list:  # cards
     "The cards of each label with the most evaluations."
-    most = {}
-    for card in cards:
-        group = group_of(card)
-        most[group.label] = max(most.get(group.label, (0, 0)), group.column)
-    return [card for card in cards if group_of(card).column == most[group_of(card).label]]
+    return _largest(cards, attrgetter("column"))
 
 
 def score_table(
@@ -207,16 +212,17 @@ def show_curves(
     need(x in ("evaluations", "images"), "evaluations or images", x)
     score, of_cost = score or main_score(cards), x == "evaluations"
     groups, ax = grouped(trained(cards) if of_cost else costliest(cards)), new_axes(ax)
-    floors = []
+    drawn = []
     for label in _labels(groups):
         points = _points(groups, label, score, of_cost)
         places, marks = [place for place, _ in points], [mark for _, mark in points]
         spreads = [mark.spread or 0.0 for mark in marks]
         means = [mark.mean for mark in marks]
         ax.errorbar(places, means, spreads, marker="o", ms=3, lw=1, capsize=2, label=label)
-        floors += [mark.floor for mark in marks if mark.floor is not None]
-    if floors:
-        ax.axhline(sum(floors) / len(floors), c="gray", ls="--", lw=0.8, label="true data")
+        drawn += marks
+    floor = _mean_floor(drawn)
+    if floor is not None:
+        ax.axhline(floor, c="gray", ls="--", lw=0.8, label="true data")
     ax.set(xscale="log", xlabel=x if of_cost else "images seen in training", title=title_of(score))
     ax.legend(fontsize=7)
     return ax
@@ -263,22 +269,21 @@ class Comparison(NamedTuple):
         markdown: bool = True,  # for a page, or for a terminal?
     ) -> str:
         "All tables as text."
-        parts = [self.spec.title, *self._conditions()]
+        parts = [("# ", self.spec.title)]
         if self.cards:
             score = self.spec.score or main_score(self.cards)
             title = title_of(score, self.cards[-1].features)
-            parts += [f"{title} by evaluations"]
-            parts += [evaluation_table(self.cards, score, markdown)]
-            parts += ["All scores, at the most evaluations"]
-            parts += [score_table(self.cards, markdown=markdown)]
+            parts.append(("", self._conditions()))
+            parts.append(("## ", f"{title} by evaluations"))
+            parts.append(("", evaluation_table(self.cards, score, markdown)))
+            parts.append(("## ", "All scores, at the most evaluations"))
+            parts.append(("", score_table(self.cards, markdown=markdown)))
         for name, why in self.failures.items():
-            parts.append(f"- {name} has failed: {why}")
+            parts.append(("", f"- {name} has failed: {why}"))
         return "\n\n".join(_laid_out(parts, markdown)) + "\n"
 
-    def _conditions(self) -> list:
+    def _conditions(self) -> str:
         "What all runs have in common, in sentences."
-        if not self.cards:
-            return []
         card, several = self.cards[-1], len(self.spec.seeds) > 1
         data, sampling = card.data, card.sampling
         sentences = [
@@ -291,25 +296,22 @@ class Comparison(NamedTuple):
             sentences.append(f"Mean ± deviation over {len(self.spec.seeds)} training seeds;")
             sentences.append("bold where the interval meets that of no other run.")
         if card.features:
-            seen, quality = card.features, f"version {card.features['version']}"
-            if seen["accuracy"] is not None:
-                quality = f"accuracy {seen['accuracy']:.3f}"
-            sentences.append(f"{seen['title'].capitalize()}, {quality}:")
+            seen = card.features
+            title = seen["title"][:1].upper() + seen["title"][1:]
+            sentences.append(f"{title}, {quality_of(seen['accuracy'], seen['version'])}:")
             sizes = f"{seen['judged']:,} samples against {seen['count']:,} of {seen['part']}."
             sentences.append(sizes)
-        return [" ".join([*sentences, f"potential_flow {card.version}."])]
+        return " ".join([*sentences, f"potential_flow {card.version}."])
 
     def _repr_markdown_(self) -> str:
         return self.table()
 
 
-def _laid_out(parts: list, markdown: bool) -> list:
-    "Headings for a page; for a terminal, sentences of its width."
+def _laid_out(parts: list, markdown: bool) -> list:  # of texts
+    "Pairs (mark of a heading, text) for a page; for a terminal, sentences of its width."
     if markdown:
-        titles = [parts[0], *(part for part in parts if part.endswith(" evaluations"))]
-        marks = {title: "## " for title in titles} | {parts[0]: "# "}
-        return [marks.get(part, "") + part for part in parts]
-    return [part if "\n" in part else textwrap.fill(part, 80) for part in parts]
+        return [mark + text for mark, text in parts]
+    return [text if "\n" in text else textwrap.fill(text, 80) for _, text in parts]
 
 # %% ../../nbs/tools/15_summary.ipynb #sum00017
 document(globals())
