@@ -407,7 +407,16 @@ def _page_entry(symbol: Any, name: str | None = None, title_level: int = 3) -> A
 
     if isinstance(symbol, type) and symbol.__module__ == "__main__":
         _document_source({symbol.__name__: symbol}, _cell_source(symbol))
-    entry = BasicMarkdownRenderer(symbol, name=name, title_level=title_level)
+
+    class Entry(BasicMarkdownRenderer):
+        "An entry whose signature is plain: a name in backticks would become a link in code."
+
+        def _repr_markdown_(self):
+            before, fence, rest = super()._repr_markdown_().partition("```python\n")
+            signature, end, after = rest.partition("```")
+            return before + fence + signature.replace("`", "") + end + after
+
+    entry = Entry(symbol, name=name, title_level=title_level)
     entry.docs, *blocks = _BLOCKS.split(entry.docs)
     if not entry.dm.has_docment:
         for block in blocks:

@@ -27,19 +27,11 @@ from potential_flow.tools import cli
 from potential_flow.tools.shell import script
 from potential_flow.tools.toys import moons
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are made by fork")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 KILLS = 60
 STEPS = 400
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    "Threads of the parent do not survive a fork."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def fresh_run(count=STEPS):
@@ -238,7 +230,9 @@ def survives(folder, capsys):
     assert code in (0, None) or (code == 2 and error.count("\n") == 1), error
 
 
-def test_two_hundred_mutations_of_the_json(tmp_path, capsys):
+def test_two_hundred_mutations_of_the_json(tmp_path, capsys, monkeypatch):
+    # a picture asks the checkpoint nothing more
+    monkeypatch.setattr(cli, "_draw_samples", lambda *_: None)
     folder = save_run(fresh_run(20).fit(data()), tmp_path / "run")
     stored, modules = folder / "checkpoint.json", set(sys.modules)
     meta = json.loads(stored.read_text())
@@ -267,7 +261,9 @@ def damaged(tensors, good, luck):
     return left | {name: torch.zeros(luck.choice(((), (3,), (2, 2))), dtype=torch.float16)}
 
 
-def test_a_hundred_mutations_of_the_weights(tmp_path, capsys):
+def test_a_hundred_mutations_of_the_weights(tmp_path, capsys, monkeypatch):
+    # a picture asks the checkpoint nothing more
+    monkeypatch.setattr(cli, "_draw_samples", lambda *_: None)
     folder = save_run(fresh_run(20).fit(data()), tmp_path / "run")
     meta, tensors = read_checkpoint(folder)
     weights = folder / meta["weights"]

@@ -60,8 +60,8 @@ class Recipe(Typed):
     half_life: float = None  # of the average, in points seen (replaces `ema`); None: see `ema`
 
     def __post_init__(self):
-        counts = {"steps": "steps", "batch": "points per step", "accumulate": "parts of a batch"}
-        counts["patience"] = "losses in a row"
+        counts = {"steps": "steps", "batch": "points per step"}
+        counts |= {"accumulate": "parts of a batch", "patience": "losses in a row"}
         for name, counted in counts.items():
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
@@ -104,10 +104,6 @@ def _averaged(
         get_ema_multi_avg_fn(now)(averages, parameters, count)
 
     return AveragedModel(net, multi_avg_fn=update_average)
-
-
-def _nothing() -> None:
-    "What a run without a folder does to save itself."
 
 
 class Run:
@@ -186,7 +182,7 @@ class Run:
         need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
         need(watch is None or callable(watch), "a function watch(event)", watch, TypeError)
         if out is None:
-            kept = contextlib.nullcontext(_nothing)
+            kept = contextlib.nullcontext(lambda: None)
         else:
             from potential_flow.engine.checkpoint import saving
 
@@ -243,10 +239,10 @@ def _shared(
     numbers = [gradient.flatten() for gradient in gradients] + [gradients[0].new_tensor([loss])]
     total = torch.cat(numbers)
     torch.distributed.all_reduce(total)
-    total /= Part.of_this_process().count
-    for gradient, mean in zip(gradients, total.split([len(part) for part in numbers])):
+    means = (total / Part.of_this_process().count).split([len(part) for part in numbers])
+    for gradient, mean in zip(gradients, means):
         gradient.copy_(mean.view_as(gradient))
-    return float(total[-1])
+    return float(means[-1])
 
 
 def _gradient(
@@ -423,10 +419,9 @@ def _bar(run: Run, last: int, progress: bool) -> Any:
     shown = progress and (notebook or sys.stderr.isatty())
     hidden = {} if shown and Part.of_this_process().rank == 0 else {"disable": True}
     # the bar counts points, so that its rate is comparable whatever the batch
-    points, done = run.step_points, run.step * run.step_points
     return tqdm(
-        total=last * points,
-        initial=done,
+        total=last * run.step_points,
+        initial=run.step * run.step_points,
         unit="points",
         unit_scale=True,
         file=sys.stderr,

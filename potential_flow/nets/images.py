@@ -374,19 +374,19 @@ def load_ddpm(
 ) -> NoisePrediction:
     "A checkpoint in diffusers' own format as a denoiser for PFGM++ at D = ∞."
     diffusers, folder = _diffusers(), Path(folder)
-    unet = diffusers.UNet2DModel.from_pretrained(folder / "unet")
+    backbone = diffusers.UNet2DModel.from_pretrained(folder / "unet")
     scheduler = diffusers.DDPMScheduler.from_pretrained(folder / "scheduler")
     kind = scheduler.config.prediction_type
     need(kind == "epsilon", "a network that predicts the noise", kind)
     alphas = scheduler.alphas_cumprod.double()
-    net = _same_backbone(unet, flags)
+    net = _same_backbone(backbone, flags)
     return NoisePrediction(net, ((1 - alphas) / alphas).sqrt())
 
 
-def _same_backbone(unet: nn.Module, flags: dict) -> ImageBackbone:
+def _same_backbone(backbone: nn.Module, flags: dict) -> ImageBackbone:
     "The wrapper of a U-Net that is there already, called with DDPM's time."
-    known = set(inspect.signature(type(unet)).parameters)
-    given = {name: value for name, value in unet.config.items() if name in known}
+    known = set(inspect.signature(type(backbone)).parameters)
+    given = {name: value for name, value in backbone.config.items() if name in known}
     sizes = given.pop("sample_size")
     sizes = (sizes, sizes) if isinstance(sizes, int) else tuple(sizes)
     channels, rows = given.pop("in_channels"), given.pop("num_class_embeds")
@@ -394,7 +394,7 @@ def _same_backbone(unet: nn.Module, flags: dict) -> ImageBackbone:
     need(same and rows is None, "a network from images to images, without labels", rows)
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     net = ImageBackbone((channels, *sizes), logarithm=False, rate=1.0, **flags, **given)
-    net.backbone.load_state_dict(unet.state_dict())
+    net.backbone.load_state_dict(backbone.state_dict())
     return net
 
 # %% ../../nbs/nets/05_images.ipynb #img00020
@@ -435,10 +435,9 @@ def cost(
     opt = torch.optim.Adam(net.parameters(), 1e-6)
     gen = torch.Generator(device).manual_seed(0)
     x = torch.randn(batch, *net.shape, generator=gen, device=device)
-    s = torch.full((batch,), 0.5, device=device)
 
     def loss():
-        answer = net(x, s)
+        answer = net(x, x.new_full((batch,), 0.5))
         parts = answer if isinstance(answer, tuple) else (answer,)
         return sum(part.square().mean() for part in parts)
 
@@ -447,8 +446,7 @@ def cost(
         opt.zero_grad()
         value.backward()
         opt.step()
-        # to read a number is to wait for the device
-        value.item()
+        value.item()  # waits for the device
         return kept
 
     parameters = sum(values.numel() for values in net.parameters())

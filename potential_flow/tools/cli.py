@@ -53,7 +53,7 @@ from potential_flow.tools.plots import (
     save_figure,
     trajectories,
 )
-from .tables import _csv_rows, _header, _numeric
+from .tables import read_beside
 from potential_flow.tools.shell import (
     device_named,
     new_folder,
@@ -188,9 +188,8 @@ def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
         need(classes > 0, "a run with labels for --label all", str(run))
         return torch.arange(n) % classes
     # where the names are numbers, a number is a name and not a place
-    placed = label.isdecimal() and not all(name.isdecimal() for name in names)
-    placed = placed or (label.isdecimal() and not names)
-    index = names.index(label) if label in names else int(label) if placed else -1
+    by_number = label.isdecimal() and not (names and all(map(str.isdecimal, names)))
+    index = names.index(label) if label in names else int(label) if by_number else -1
     known = 0 <= index and (classes == 0 or index < classes)
     need(known, f"a label below {classes}, or out of {', '.join(names)}", label)
     return torch.full((n,), index)
@@ -297,14 +296,12 @@ def _numbers(text: str, what: str) -> tuple:
     return tuple(map(int, words))
 
 
-def _write_card(card: Card, x: Tensor, data: Data, out: Path, name: str) -> dict:
-    "A card, its numbers and, of images, their nearest training images; the table is printed."
-    card.save(out / f"{name}.json")
+def _write_numbers(card: Card, x: Tensor, data: Data, out: Path) -> dict:
+    "Plain numbers of a card and, of images, their nearest training images."
     scores = plain_scores(card)
     write_json(scores, out / "metrics.json")
     if isinstance(data, Images):
         nearest_grid(data, x, path=out / "nearest.png")
-    print(card.table())
     return scores
 
 
@@ -316,7 +313,7 @@ def pf_evaluate(
     seed: int = 0,  # of the latents: this one and the next two
     seeds: str = "",  # of the latents, such as 0,1,2, instead of --seed
     evals: str = "",  # a card for each of these numbers of network evaluations, such as 10,20,36
-    solver: str = "heun",  # euler, heun, rk4
+    solver: str = "heun",  # euler, heun, rk4, Multistep, dopri5
     guidance: float = 1.0,  # a conditional run: 1 as trained, more for clearer classes
     features: str = "",  # of images: inception, digits, classifier; empty: where labels allow it
     part: str = "test",  # what they are compared with in features: test or train
@@ -339,10 +336,11 @@ def pf_evaluate(
     found, budgets, lost = _data_of(run, data, root), _numbers(evals, "--evals"), 0
     for budget in budgets or (0,):
         done = evaluate(run, found, replace(how, evals=budget), cache=cache)
-        name = f"card-{budget}" if budget else "card"
-        scores = _write_card(done.card, done.x, found, out, name)
+        done.card.save(out / (f"card-{budget}.json" if budget else "card.json"))
+        print(done.card.table())
         lost += sum(done.card.sampling["lost"])
-    _check_count(lost, n * len(how.seeds), allow_lost)
+    scores = _write_numbers(done.card, done.x, found, out)
+    _check_count(lost, n * len(how.seeds) * max(1, len(budgets)), allow_lost)
     return scores
 
 
@@ -380,12 +378,9 @@ def _points_from(path: str, run: Run) -> tuple:  # points (n, *shape), and a nam
     "Points to translate; a table may have the column of classes that was left out in training."
     column, file = run.options.get("label_column"), Path(path)
     if column and file.suffix.lower() == ".csv" and file.is_file():
-        names, rows = _header(file, _csv_rows(file))
-        kept = [i for i, name in enumerate(names) if name != column]
-        cells = [[row[i] for row in rows] for i in kept]
-        x = _numeric(file, [names[i] for i in kept], cells)
+        x = read_beside(file, column)
         wanted = f"{math.prod(run.method.shape)} columns beside {column}"
-        need(x.shape[1:] == run.method.shape, wanted, f"{len(kept)} of them")
+        need(x.shape[1:] == run.method.shape, wanted, f"{x.shape[1]} of them")
         return x, [f"{i:05d}" for i in range(len(x))]
     return read_points(path, run.method.shape)
 

@@ -6,7 +6,6 @@
 __all__ = ['Data', 'Toy', 'Images', 'is_image', 'as_own', 'as_labels', 'split', 'Collection']
 
 # %% ../../nbs/tools/04_dataset.ipynb #set00003
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -15,20 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..core import as_points, document, generator, need, spread_over
+from ..engine.batches import checksum
 from .tables import tensor_of
 from .units import Pixels, Units
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00020
-def _checksum(*tensors: Tensor | None) -> str:
-    "A hash of numbers, types and shapes."
-    found = hashlib.sha256()
-    for tensor in tensors:
-        if tensor is not None:
-            found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(tensor.contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
-
-
 def _of_points(labels: Tensor | None, points, name: str) -> None:
     "Labels are whole numbers from 0 on, one for each point."
     if labels is None:
@@ -115,7 +105,7 @@ class Data:
 
     def checksum(self) -> str:  # 16 hexadecimal digits
         "A hash of the training part and its labels: has a run met the same data?"
-        return _checksum(self.train, self.labels)
+        return checksum(self.train, self.labels)
 
     def _compared(self, most: int) -> tuple:
         "Rows of the training and of the test part that a comparison uses."
@@ -424,7 +414,7 @@ class Collection(Data):
 
     def checksum(self) -> str:  # 16 hexadecimal digits
         "A hash of the items that were read, and of their labels."
-        return _checksum(self.train, self.read)
+        return checksum(self.train, self.read)
 
 # %% ../../nbs/tools/04_dataset.ipynb #set0001d
 document(globals())

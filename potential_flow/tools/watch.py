@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from ..core import document, generator, need, whole_number
@@ -179,6 +178,8 @@ def _memory(device: torch.device) -> int:
     "Bytes that this process holds, or the most that its GPU has held."
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    import psutil
+
     return psutil.Process().memory_info().rss
 
 # %% ../../nbs/tools/13_watch.ipynb #wat00010
