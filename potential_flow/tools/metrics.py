@@ -523,7 +523,7 @@ def image_scores(
 def _all_images(folder, size: int | None) -> Tensor:
     "All images of a folder, those of its test part too, as levels."
     parts = read_images(folder, size)
-    return parts.train if parts.test is None else torch.cat([parts.train, parts.test])
+    return torch.cat([part for part in (parts.train, parts.test) if part is not None])
 
 
 def fid_between(
@@ -536,9 +536,9 @@ def fid_between(
     "FID, KID and precision/recall of the images in two folders."
     one, other = _all_images(a, size), _all_images(b, size)
     scores = image_scores(one, other, features, allow_few)
+    scores |= {"images_a": len(one), "images_b": len(other)}
     return {
-        **{name: float(value) for name, value in scores.items()},
-        **{"images_a": len(one), "images_b": len(other)},
+        name: value if isinstance(value, int) else float(value) for name, value in scores.items()
     }
 
 # %% ../../nbs/tools/06_metrics.ipynb #docmetri
