@@ -208,10 +208,13 @@ class Items:
         return None
 
     def checksum(self) -> str:
-        "A hash of up to 64 items spread over the set; of the number alone where items vary."
+        "A hash of up to 64 items spread over the set; of their labels alone where items vary."
         rows = spread_over(len(self), 64)
-        seen, again = (checksum(self.batch(rows, gen)[0]) for gen in map(_seeded, (0, 1)))
-        return seen if seen == again else f"{len(self)} items"
+        seen, again = (self.batch(rows, gen) for gen in map(_seeded, (0, 1)))
+        if checksum(seen[0]) == checksum(again[0]):
+            return checksum(*seen)
+        found = f"{len(self)} items"
+        return found if self.labels is None else f"{found}, labels {checksum(seen[1])}"
 
 
 def _seeded(seed: int) -> torch.Generator:

@@ -7,6 +7,7 @@ __all__ = ['Recipe', 'Run', 'Event', 'update', 'Stopped', 'steps']
 
 # %% ../../nbs/engine/09_training.ipynb #57705811
 import contextlib
+import inspect
 import math
 import signal
 import sys
@@ -181,6 +182,8 @@ class Run:
         save_every = whole_number(save_every, "steps between checkpoints")
         need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
         need(watch is None or callable(watch), "a function watch(event)", watch, TypeError)
+        named = out is None or isinstance(out, (str, Path))
+        need(named, "a folder as out, a text or a path", out, TypeError)
         if out is None:
             kept = contextlib.nullcontext(lambda: None)
         else:
@@ -188,13 +191,16 @@ class Run:
 
             kept = saving(self, out, overwrite)
         with kept as save:
-            saved = time.monotonic()
-            for event in _all_steps(self, data, **options):
-                if event.step % save_every == 0 or time.monotonic() - saved > 60 * minutes:
-                    save()
-                    saved = time.monotonic()
-                if watch is not None:
-                    watch(event)
+            saved, flag = time.monotonic(), _Flag()
+            events = _started(self, data, flag, **options)
+            # looks and checkpoints between the steps are not interrupted either
+            with flag:
+                for event in events:
+                    if event.step % save_every == 0 or time.monotonic() - saved > 60 * minutes:
+                        save()
+                        saved = time.monotonic()
+                    if watch is not None:
+                        watch(event)
         return self
 
 # %% ../../nbs/engine/09_training.ipynb #c2a62a9c
@@ -368,13 +374,16 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Flag:
-    "Signals, noted instead of obeyed."
+    "Signals, noted instead of obeyed, as long as anybody is inside."
 
     names = ("SIGINT", "SIGTERM", "SIGHUP")
 
+    def __init__(self):
+        self.signum, self.before, self.inside = None, {}, 0
+
     def __enter__(self) -> "_Flag":
-        self.signum, self.before = None, {}
-        if threading.current_thread() is threading.main_thread():
+        self.inside += 1
+        if self.inside == 1 and threading.current_thread() is threading.main_thread():
             for name in self.names:
                 self._take(getattr(signal, name, None))
         return self
@@ -398,8 +407,11 @@ class _Flag:
         return int(number)
 
     def __exit__(self, *_) -> None:
-        for signum, handler in self.before.items():
-            signal.signal(signum, handler)
+        self.inside -= 1
+        if self.inside == 0:
+            for signum, handler in self.before.items():
+                signal.signal(signum, handler)
+            self.before = {}
 
 # %% ../../nbs/engine/09_training.ipynb #8d5a32d1
 def _give_up(run: Run, bad: int) -> None:
@@ -416,7 +428,8 @@ def _bar(run: Run, last: int, progress: bool) -> Any:
     from tqdm import tqdm
 
     notebook = "ipykernel" in sys.modules
-    shown = progress and (notebook or sys.stderr.isatty())
+    # a process without a terminal may have no stderr at all
+    shown = progress and sys.stderr is not None and (notebook or sys.stderr.isatty())
     hidden = {} if shown and Part.of_this_process().rank == 0 else {"disable": True}
     # the bar counts points, so that its rate is comparable whatever the batch
     return tqdm(
@@ -429,16 +442,17 @@ def _bar(run: Run, last: int, progress: bool) -> Any:
     )
 
 
-def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: dict):
-    "One event a step."
+def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: dict, flag: _Flag):
+    "One event a step; signals wait for the end of a step, and of nothing else."
     device, bad = device_of(run.net), 0
-    with _Flag() as flag, contextlib.closing(_bar(run, last, options["progress"])) as bar:
+    with contextlib.closing(_bar(run, last, options["progress"])) as bar:
         todo = range(run.step, last)
         size, seed = run.recipe.batch, run.recipe.seed
         part, split = Part.of_this_process(), run.recipe.accumulate
         for y, label in batches(source, size, todo, seed, options["workers"], part, split):
             label = label.to(device) if labels else None
-            loss = update(run, y.to(device), label, **prepared)
+            with flag:
+                loss = update(run, y.to(device), label, **prepared)
             bad = bad + 1 if math.isnan(loss) else 0
             bar.update(run.step_points)
             bar.set_postfix({"loss": f"{loss:.4f}", "skipped": run.skipped}, refresh=False)
@@ -448,6 +462,45 @@ def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: di
             signum = flag.agreed()
             if signum:
                 raise Stopped(run.step, signum)
+
+
+def _need_names(run: Run, others: dict) -> None:
+    "Further data sets are those that the method prepares from."
+    known = inspect.signature(run.method.prepare).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return
+    names = ["count", "labels", "progress", "workers", *list(known)[2:]]
+    unknown = sorted(set(others) - set(names))
+    wanted = f"options out of {', '.join(names)} (what a Recipe says belongs there)"
+    need(not unknown, wanted, ", ".join(unknown), TypeError)
+
+
+def _started(
+    run: Run,
+    data,
+    flag: _Flag,  # held by `fit` for the whole of a training
+    count: int = None,
+    progress: bool = True,
+    workers: int = 0,
+    labels: bool = True,
+    **others,
+) -> Iterator[Event]:
+    "The steps, checked before the first."
+    need(isinstance(run, Run), "a Run", type(run).__name__, TypeError)
+    here = Part.of_this_process().count
+    need(run.processes == here, f"{run.processes} processes, as the run began", here)
+    _need_names(run, others)
+    source, last = as_source(data), run.recipe.steps
+    if count is not None:
+        last = min(last, run.step + whole_number(count, "steps"))
+    uses, prepared = check_first_step(
+        run, source, labels, prepare=partial(_prepared, run, source, others)
+    )
+    # a shell that goes on with this run has to know
+    run.options.setdefault("conditional", uses)
+    _same_start(run)
+    options = {"progress": progress, "workers": workers}
+    return _loop(run, source, last, uses, prepared, options, flag)
 
 
 def steps(
@@ -460,24 +513,7 @@ def steps(
     **others,  # further data sets that the method asks for by name (EFM: source)
 ) -> Iterator[Event]:
     "Train, a step per iteration; everything is checked before this returns."
-    need(isinstance(run, Run), "a Run", type(run).__name__, TypeError)
-    here = Part.of_this_process().count
-    need(run.processes == here, f"{run.processes} processes, as the run began", here)
-    source, last = as_source(data), run.recipe.steps
-    if count is not None:
-        last = min(last, run.step + whole_number(count, "steps"))
-    uses, prepared = check_first_step(
-        run, source, labels, prepare=partial(_prepared, run, source, others)
-    )
-    # a shell that goes on with this run has to know
-    run.options.setdefault("conditional", uses)
-    _same_start(run)
-    options = {"progress": progress, "workers": workers}
-    return _loop(run, source, last, uses, prepared, options)
-
-
-# the method `Run.fit` has an argument of the same name
-_all_steps = steps
+    return _started(run, data, _Flag(), count, progress, workers, labels, **others)
 
 # %% ../../nbs/engine/09_training.ipynb #doctrain
 document(globals())

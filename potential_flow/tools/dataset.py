@@ -183,6 +183,11 @@ class Images(Data):
             need(extremes[0] >= 0 and extremes[1] <= 1, "pixels in [0, 1]", extremes)
         return Pixels.fitted(own)
 
+    @property
+    def changes(self) -> str:
+        "What is done to a batch, in words; a run that goes on wants the same."
+        return ", ".join(name for name in ("flips", "dequantise") if getattr(self, name))
+
     def _changed(self, own: Tensor, gen: torch.Generator | None) -> Tensor:
         "Flipped and dequantised as the options say."
         pixels = self.units.pixels(own)
