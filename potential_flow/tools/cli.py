@@ -23,7 +23,8 @@ from ..core import document, generator, need
 from ..engine.checkpoint import atomic, load_run, save_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.solvers import Samples, generate
-from ..engine.training import Run, Stopped
+from ..engine.signals import Stopped
+from ..engine.training import Run
 from ..methods.efm import translate
 from .cards import Card
 from .compare import pf_compare
