@@ -21,7 +21,7 @@ from potential_flow.core import generator
 from potential_flow.engine.batches import lent_generators
 from potential_flow.engine.checkpoint import load_run, read_checkpoint, save_run
 from potential_flow.engine.signals import Stopped
-from potential_flow.engine.training import Recipe, Run, steps
+from potential_flow.engine.training import Recipe, Run
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
