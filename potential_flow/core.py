@@ -25,11 +25,17 @@ from torch import Tensor
 def describe(
     value: Any,  # anything
 ) -> str:  # one line that names what came
-    "A tensor by dtype, shape and device, everything else by its type and a short repr."
+    "A tensor or an array by its type and shape, everything else by its type and a short repr."
     if isinstance(value, Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         return f"a {dtype} tensor of shape {tuple(value.shape)} on {value.device}"
-    text = repr(value)
+    if isinstance(value, np.ndarray):
+        return f"a {str(value.dtype)[:40]} array of shape {value.shape}"
+    if isinstance(value, (tuple, list)) and isinstance(value[:1], type(value)):
+        if any(isinstance(item, (Tensor, np.ndarray)) for item in value):
+            few = ", ".join(map(describe, value[:4]))
+            return f"{type(value).__name__} of {len(value)}: {few}"
+    text = " ".join(repr(value).split())
     if len(text) > 60:
         text = text[:57] + "..."
     return f"{type(value).__name__} {text}"
@@ -75,7 +81,8 @@ def as_points(
     finite: bool = True,  # refuse NaN and infinity?
 ) -> Tensor:  # the same tensor, (B, *shape)
     "Check that `x` holds points: floating-point, at least one coordinate each, finite."
-    need(isinstance(x, Tensor), f"{name} to be a torch tensor", x, TypeError)
+    dense = isinstance(x, Tensor) and x.layout is torch.strided
+    need(dense, f"{name} to be a (dense) torch tensor", x, TypeError)
     precise = x.dtype in (torch.float32, torch.float64)
     need(precise, f"{name} in float32 or float64", x, TypeError)
     has_coordinates = x.ndim >= 2 and 0 not in x.shape[1:]
@@ -153,25 +160,35 @@ def slope(
     return (ex.double() / bcast(guarded, ex)).to(ex.dtype)
 
 # %% ../nbs/00_core.ipynb #8fe41853
+def _as_index(n: Any) -> int | None:
+    "A whole number of Python, NumPy or torch; None for all else, truth values among it."
+    try:
+        return None if isinstance(n, (bool, np.bool_)) else index(n)
+    except TypeError:
+        return None
+
+
 def generator(
     seed: int = 0,  # any non-negative integer
     device: str | torch.device = "cpu",  # where the numbers will be drawn
 ) -> torch.Generator:  # seeded
     "A seeded random generator on a device."
-    known = hasattr(seed, "__index__") and 0 <= seed < 2**63
-    need(known, "a seed between 0 and 2^63", seed)
-    return torch.Generator(device).manual_seed(index(seed))
+    known = _as_index(seed)
+    need(known is not None and 0 <= known < 2**63, "a seed between 0 and 2^63", seed)
+    return torch.Generator(device).manual_seed(known)
 
 
 def whole_number(
     n: int,  # Python's or NumPy's
     name: str,  # what is counted
-) -> int:  # at least one
-    "A positive number of something."
-    wanted = f"a positive number of {name}"
-    need(hasattr(n, "__index__"), wanted, n, TypeError)
-    need(n >= 1, wanted, n)
-    return index(n)
+    least: int = 1,  # how many there must be
+) -> int:
+    "A number of something, positive where nothing else is said."
+    wanted = f"a positive number of {name}" if least == 1 else f"a number of {name} ≥ {least}"
+    known = _as_index(n)
+    need(known is not None, wanted, n, TypeError)
+    need(known >= least, wanted, n)
+    return known
 
 
 def spread_over(

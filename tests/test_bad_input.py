@@ -6,6 +6,7 @@ A case is a call and a word of the sentence it must end with.
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,13 +30,21 @@ from potential_flow.nets.precondition import Denoiser, SheetFarField
 from potential_flow.nets.trunks import MLP, SIREN, ResidualMLP
 from potential_flow.physics import fields, kernels, multipole, sheet
 from potential_flow.physics.charges import Charges, _chunks, join
-from potential_flow.tools import data, metrics, plots
+from potential_flow.tools import data, dataset, metrics, plots
 
 y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
 nan, inf = torch.full((3, 2), math.nan), math.inf
+labels, masked = torch.arange(30) % 3, np.ma.masked_less(y.numpy(), 0)
+one_hot = torch.eye(3)[labels]
 K, C, S, M = kernels.StudentKernel(2), Charges(y), sheet.isotropic_sheet((2,)), PFGMpp((2,))
 ideal, Minibatch = M.ideal(y), PotentialMinibatch((2,))
 PFGM_PATH = "potential_flow.methods.pfgm:PFGM"
+
+
+def fit(data, **options):
+    "Train a small network on what a user has."
+    return training.Run(M, M.network(width=4)).fit(data, **options)
+
 
 CASES = [
     # exact physics
@@ -217,9 +226,43 @@ CASES = [
     (lambda: training.Recipe(batch=0), "positive number"),
     (lambda: training.Recipe(ema=1), "ema decay"),
     (lambda: training.Recipe(lr="2"), "lr of Recipe to be a number"),
-    (lambda: training.Run(M, M.network(width=4)).fit(nan), "finite data"),
-    (lambda: training.Run(M, M.network(width=4)).fit(y, minutes="1"), "minutes to be a number"),
-    (lambda: training.Run(M, M.network(width=4)).fit(y, watch=1), r"watch\(event\)"),
+    (lambda: fit(nan), "finite data"),
+    (lambda: fit(y, minutes="1"), "minutes to be a number"),
+    (lambda: fit(y, watch=1), r"watch\(event\)"),
+    (lambda: fit(y, out=7), "path of a folder"),
+    (lambda: fit(y, workers=-1), "a number of workers"),
+    (lambda: fit(y, steps=np.array([3, 4])), "number of steps"),
+    (lambda: fit(y, labels=labels), "beside the points"),
+    (lambda: fit(y, source=y), r"PFGMpp asks for \(none\)"),
+    # what people have for data
+    (lambda: fit([(point, 1, "a.png") for point in y]), "tuple of 3"),
+    (lambda: data.load_data([(point, 1, "a.png") for point in y]), "tuple of 3"),
+    (lambda: fit((y, labels, labels)), "items of one shape"),
+    (lambda: fit([*y, torch.zeros(3)]), "items of one shape"),
+    (lambda: fit([*y[1:], (y[0], 1)]), "for all items or for none"),
+    (lambda: data.load_data([*y, torch.zeros(3)]), "items of one shape"),
+    (lambda: fit([{"x": point} for point in y]), "items that are tensors"),
+    (lambda: fit(masked), "none of them masked"),
+    (lambda: fit((y, np.ma.masked_equal(labels.numpy(), 2))), "none of them masked"),
+    (lambda: data.load_data(masked), "none of them masked"),
+    (lambda: data.load_data((y, np.ma.masked_equal(labels.numpy(), 2))), "none of them masked"),
+    (lambda: fit(y.numpy().astype(str)), "array of numbers"),
+    (lambda: fit(y.to_sparse()), "dense"),
+    (lambda: data.load_data(y.to_sparse()), "a tensor or an array"),
+    (lambda: fit((y, ["cat"] * 30)), "instead of words"),
+    (lambda: fit((y, np.array(["cat"] * 30))), "labels for each of 30"),
+    (lambda: fit((y, one_hot)), r"argmax\(1\)"),
+    (lambda: fit((y, one_hot.long())), r"argmax\(1\)"),
+    (lambda: fit([(y[0], one_hot[0])] * 9), r"argmax\(\)"),
+    (lambda: fit([(y[0], "cat")] * 9), "labels that are whole numbers"),
+    (lambda: fit((y, labels[:9])), "labels for each of 30"),
+    (lambda: data.load_data((y, ["cat"] * 30)), "instead of words"),
+    (lambda: data.load_data((y, one_hot)), r"argmax\(1\)"),
+    (lambda: data.load_data((y, labels[:9])), "labels for each of 30"),
+    (lambda: dataset.Data(y, y, test_labels=labels), "beside test labels"),
+    (lambda: dataset.Data(y, y, labels=labels, test_labels=labels + 1), "training part has"),
+    (lambda: dataset.Data(y, y, labels=labels, test_labels=labels[:9]), "test labels for each"),
+    (lambda: dataset.Data(y.numpy(), y), "tensors"),
     (lambda: training.Run(M, torch.nn.Identity()), "weights to train"),
     (lambda: training.Run(M, M.network(width=4), {"steps": 5}), "a Recipe"),
     (lambda: training.Recipe(seed="a"), "seed of Recipe"),

@@ -7,15 +7,22 @@ __all__ = ['check_first_step']
 
 # %% ../../nbs/engine/08_checks.ipynb #chx00004
 import copy
+import inspect
 import json
 import warnings
-from typing import Any, Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..core import device_of, document, need, spread_over
-from .batches import Part, batches, lent_generators, step_generator
+from potential_flow.engine.batches import (
+    Part,
+    as_source,
+    batches,
+    lent_generators,
+    step_generator,
+)
 from potential_flow.engine.conditions import (
     FAULTS,
     NO_LABEL,
@@ -145,19 +152,46 @@ def _check_source(run: Any, source) -> Tensor | None:  # labels of some points, 
     return label
 
 # %% ../../nbs/engine/08_checks.ipynb #chx0000d
+def _prepared(
+    run: Any,
+    source: Any,  # the data
+    others: dict,  # further data sets by name
+) -> dict:  # keyword arguments of the loss
+    "What the method wants of the whole data set, where that can be had."
+    # after itself, the data and the generator
+    asked = list(inspect.signature(type(run.method).prepare).parameters.values())[3:]
+    strange = set(others) - {parameter.name for parameter in asked}
+    if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in asked):
+        names = ", ".join(parameter.name for parameter in asked) or "none"
+        wanted = "options of the training (progress, workers, labels) or data sets that "
+        wanted += f"{type(run.method).__name__} asks for ({names})"
+        need(not strange, wanted, sorted(strange), TypeError)
+    whole, device = source.whole(), device_of(run.net)
+    parts = {name: as_source(other).whole() for name, other in others.items()}
+    held = all(part is not None for part in (whole, *parts.values()))
+    need(held or not parts, "two data sets that are held as a whole (tensors)", sorted(parts))
+    if whole is None:
+        return {}
+    gen = step_generator(run.recipe.seed, 0, purpose=2, device=device)
+    parts = {name: part.to(device) for name, part in parts.items()}
+    return run.method.prepare(whole.to(device), gen, **parts)
+
+
 def check_first_step(
     run: Any,  # a `Run`
     source: Any,  # of batches
     labels: bool,  # hand labels to the network, where the data have them?
-    prepare: Callable,  # what the method prepares from the data, prepare() -> dict
+    others: dict,  # further data sets that the method asks for, by name
 ) -> tuple:  # do labels reach the network? And what was prepared
     "A sentence about what would fail later; weights, layers that count and generators stay."
+    wanted = "labels to be true or false (labels themselves stand beside the points, (y, labels))"
+    need(isinstance(labels, bool), wanted, labels, TypeError)
     again = _rebuilt(run.net)
     seen = _check_source(run, source)
     uses = labels and _uses_labels(run, seen)
     wanted = "points with labels for a network that asks for them (in a shell: --conditional)"
     need(uses or not needs_label(run.net), wanted, "points without")
-    prepared = prepare()
+    prepared = _prepared(run, source, others)
     _check_storable(run.net, again, _check_call(run, source, uses, prepared))
     return uses, prepared
 

@@ -14,7 +14,6 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -172,14 +171,13 @@ class Run:
     ) -> "Run":
         "Train, with a bar and checkpoints; a signal stops between two steps and leaves one."
         if steps is not None:
-            need(
-                whole_number(steps, "steps") >= self.step,
-                f"at least the {self.step} steps that are done",
-                steps,
-            )
+            more = whole_number(steps, "steps") >= self.step
+            need(more, f"at least the {self.step} steps that are done", steps)
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
         need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
+        named = out is None or (isinstance(out, (str, Path)) and out != "")
+        need(named, "out, the path of a folder", out, TypeError)
         need(watch is None or callable(watch), "a function watch(event)", watch, TypeError)
         if out is None:
             kept = contextlib.nullcontext(lambda: None)
@@ -337,23 +335,6 @@ def _same_start(run: Run) -> None:
                 torch.distributed.broadcast(shared, 0)
                 value.copy_(shared)
 
-
-def _prepared(
-    run: Run,
-    source,  # the data
-    others: dict,  # further data sets by name
-) -> dict:  # keyword arguments of the loss
-    "What the method wants of the whole data set, where that can be had."
-    whole, device = source.whole(), device_of(run.net)
-    parts = {name: as_source(other).whole() for name, other in others.items()}
-    held = all(part is not None for part in (whole, *parts.values()))
-    need(held or not parts, "two data sets that are held as a whole (tensors)", sorted(parts))
-    if whole is None:
-        return {}
-    gen = step_generator(run.recipe.seed, 0, purpose=2, device=device)
-    parts = {name: part.to(device) for name, part in parts.items()}
-    return run.method.prepare(whole.to(device), gen, **parts)
-
 # %% ../../nbs/engine/09_training.ipynb #trn12005
 class Stopped(KeyboardInterrupt):
     "A training that a signal has stopped between two steps."
@@ -466,9 +447,8 @@ def steps(
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    uses, prepared = check_first_step(
-        run, source, labels, prepare=partial(_prepared, run, source, others)
-    )
+    workers = whole_number(workers, "workers", least=0)
+    uses, prepared = check_first_step(run, source, labels, others)
     # a shell that goes on with this run has to know
     run.options.setdefault("conditional", uses)
     _same_start(run)

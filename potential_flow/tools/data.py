@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..core import Typed, document, generator, need
+from ..engine.batches import as_labels
 from .dataset import Collection, Data, Images, Toy
-from .dataset import as_labels, as_own, is_image, split
+from .dataset import as_own, is_image, split, unknown_classes
 from .files import read_images, read_points, write_image  # noqa: F401
 from .tables import TABLES, Parts, read_table
 from .units import Columns
@@ -180,6 +181,13 @@ def _named_images(name: str, options: _Options) -> Images:
     return replace(images, name=name, options=options.record(), **_changes(options))
 
 # %% ../../nbs/tools/05_data.ipynb #dat00034
+def _every_class_trained(rows: Tensor, test_rows: Tensor, labels: Tensor) -> tuple:
+    "A class that would be held out as a whole stays in the training part."
+    unknown = unknown_classes(labels[test_rows], labels[rows])
+    back = torch.isin(labels[test_rows], torch.tensor(unknown, dtype=torch.int64))
+    return torch.cat([rows, test_rows[back]]).sort().values, test_rows[~back]
+
+
 def _with_test(parts: Parts, share: float) -> Parts:
     "Parts with a test part; where there is none, a share is held out."
     if parts.test is not None:
@@ -187,6 +195,7 @@ def _with_test(parts: Parts, share: float) -> Parts:
     rows, test_rows = split(len(parts.train), share)
     labels = test_labels = None
     if parts.labels is not None:
+        rows, test_rows = _every_class_trained(rows, test_rows, parts.labels)
         labels, test_labels = parts.labels[rows], parts.labels[test_rows]
     chosen = {"train": parts.train[rows], "test": parts.train[test_rows]}
     return parts._replace(**chosen, labels=labels, test_labels=test_labels)
@@ -228,6 +237,8 @@ def _points(parts: Parts, name: str, options: _Options) -> Data:
     labels, test_labels = parts.labels, parts.test_labels
     labels = None if labels is None else as_labels(labels, len(own))
     if test_labels is not None:
+        both = test is not None and labels is not None
+        need(both, f"labels and a test part beside the test labels of {what}", "test labels alone")
         test_labels = as_labels(test_labels, len(test), "test labels")
     parts = Parts(own, test, labels, test_labels)
     if is_image(own):
