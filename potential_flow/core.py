@@ -196,6 +196,7 @@ def spread_over(
     most: int,  # how many are wanted, at most
 ) -> Tensor:  # indices, (min(n, most),), int64
     "At most so many indices, spread evenly over n."
+    most = whole_number(most, "points", least=0)
     return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).long()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import Typed, document, generator, need
+from ..core import Typed, document, generator, need, whole_number
 from ..engine.batches import as_labels
 from .dataset import Collection, Data, Images, Toy
 from .dataset import as_own, is_image, split, unknown_classes
@@ -47,7 +47,8 @@ def digits(
     "scikit-learn's 8×8 digits, always split in the same way."
     from sklearn.datasets import load_digits
 
-    need(1 <= held_out < 1796, "between 1 and 1795 test images", held_out)
+    few = whole_number(held_out, "test images") < 1796
+    need(few, "between 1 and 1795 test images", held_out)
     rows, labels = load_digits(return_X_y=True)
     pixels = torch.tensor(rows, dtype=torch.float32).view(-1, 1, 8, 8) / 16
     labels = torch.tensor(labels)
@@ -102,7 +103,7 @@ def coloured_images(
     copies: int = 1,  # colours for each image
 ) -> Images:
     "Both parts in random colours, of 256 levels; labels stay."
-    gen = generator(0)
+    gen, copies = generator(0), whole_number(copies, "copies")
 
     def painted(part: Tensor) -> Tensor:
         pixels = grey.units.pixels(part).repeat(copies, 1, 1, 1)
@@ -130,6 +131,18 @@ class _Options(Typed):
     flips: bool = False  # of images
     dequantise: bool = False  # of images
 
+    def __post_init__(self):
+        generator(self.seed)
+        need(0 <= self.held_out < 1, "a held-out share in [0, 1)", self.held_out)
+        need(self.size is None or self.size >= 1, "a positive size", self.size)
+        need(self.channels in (None, 1, 3), "1 or 3 channels", self.channels)
+        need(isinstance(self.root, (str, Path)), "root, a folder", self.root, TypeError)
+
+    def said(self) -> dict:
+        "What differs from the defaults."
+        values = asdict(self)
+        return {name: v for name, v in values.items() if v != getattr(_Options, name)}
+
     def record(self) -> dict:
         "What a checkpoint stores: all but where downloads lie."
         apart = ("root", "download")
@@ -137,10 +150,9 @@ class _Options(Typed):
 
     def only(self, what: str, *allowed: str) -> None:
         "Refuse options that mean nothing for this kind of data."
-        general = {"n", "seed", "root", "download", "held_out"}
-        for name, value in asdict(self).items():
-            used = name in general or name in allowed or value == getattr(_Options, name)
-            need(used, f"no option {name} for {what}", value)
+        general = ("n", "seed", "root", "download", "held_out")
+        for name, value in self.said().items():
+            need(name in (*general, *allowed), f"no option {name} for {what}", value)
 
 
 _CHANGES = ("flips", "dequantise")
@@ -273,7 +285,7 @@ def _in_memory(data, options: _Options) -> Data:
         return _points(Parts(data[0], labels=data[1]), "", options)
     readable = hasattr(data, "__len__") and hasattr(data, "__getitem__")
     wanted = "a name, a path, a tensor, an array, a pair (points, labels) or a map-style data set"
-    need(readable and not isinstance(data, dict), wanted, data, TypeError)
+    need(readable and not isinstance(data, (dict, bytes)), wanted, data, TypeError)
     need(len(data) > 1, "at least two items", data)
     options.only("a data set")
     return Collection.of(data, options.held_out, options=options.record())
@@ -294,11 +306,12 @@ def load_data(
     dequantise: bool = False,  # images: add noise of one level to a batch?
 ) -> Data:
     "Data by name, from a path, or from memory: parts, labels, units, a picture and a judge."
-    if isinstance(data, Data):
-        return data
     where = {"n": n, "seed": seed, "root": root, "download": download, "held_out": held_out}
     files = {"size": size, "channels": channels, "label_column": label_column, "strict": strict}
     options = _Options(**where, **files, flips=flips, dequantise=dequantise)
+    if isinstance(data, Data):
+        need(not options.said(), "no options for data that are loaded already", options.said())
+        return data
     if isinstance(data, (str, Path)):
         return _by_name(str(data), options)
     return _in_memory(data, options)

@@ -14,7 +14,14 @@ from typing import Any, Callable
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import as_points, document, generator, need, spread_over
+from potential_flow.core import (
+    as_points,
+    document,
+    generator,
+    need,
+    spread_over,
+    whole_number,
+)
 from ..engine.batches import as_labels, checksum, gathered, item_of, tensor_of
 from .units import Pixels, Units
 
@@ -29,6 +36,12 @@ def unknown_classes(
     return sorted(set(test_labels.unique().tolist()) - set(labels.unique().tolist()))
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00021
+def _as_samples(x: Tensor) -> Tensor:
+    "Samples that can be judged, in float32 on the CPU."
+    need(isinstance(x, Tensor), "samples, a tensor", x, TypeError)
+    return x.float().cpu()
+
+
 @dataclass(eq=False, repr=False)
 class Data:
     "Training and test part of one law in their own units, and the way to the model's."
@@ -122,6 +135,7 @@ class Data:
 
     def _compared(self, most: int) -> tuple:
         "Rows of the training and of the test part that a comparison uses."
+        most = whole_number(most, "points to compare with")
         need(len(self.test) > 0, "a test part to compare with", self)
         return spread_over(len(self.train), most), spread_over(len(self.test), most)
 
@@ -136,7 +150,7 @@ class Data:
         train_rows, test_rows = self._compared(most)
         train = self.units.from_units(self.train[train_rows])
         test = self.units.from_units(self.test[test_rows])
-        return yardsticks(x.float().cpu(), train, test)
+        return yardsticks(_as_samples(x), train, test)
 
     def picture(
         self,
@@ -167,7 +181,7 @@ class Toy(Data):
         "Scores against fresh points of the law, with their floors."
         from potential_flow.tools.metrics import judge, nn_ratio
 
-        x = x.float().cpu()
+        x = _as_samples(x)
         train_rows, test_rows = self._compared(most)
         ratio = nn_ratio(x, self.train[train_rows], self.test[test_rows])
         return judge(x, self.law)._asdict() | {"nn_ratio": ratio}
@@ -222,14 +236,15 @@ class Images(Data):
         test = self.units.from_units(self.test[test_rows]), self.test_labels[test_rows]
         if most not in self._classifiers:
             self._classifiers[most] = digit_classifier(*train)
-        return scores | class_scores(x.float().cpu(), train, test, self._classifiers[most])
+        return scores | class_scores(_as_samples(x), train, test, self._classifiers[most])
 
     def of_class(
         self,
         label: int,  # which class
     ) -> "Images":  # without labels
         "The images of one class, in the units of all of them."
-        need(0 <= label < self.classes, f"a class below {self.classes}", label)
+        known = whole_number(label, "a class", least=0) < self.classes
+        need(known, f"a class below {self.classes}", label)
         need(self.test_labels is not None, "a test part with labels", self)
         train, test = self.train[self.labels == label], self.test[self.test_labels == label]
         apart = {"labels": None, "test_labels": None, "class_names": ()}
@@ -362,6 +377,7 @@ class Collection(Data):
         **others,  # further fields
     ) -> "Collection":
         "A data set, with its units and its test part."
+        sample = whole_number(sample, "items that decide the units")
         rows, test_rows = split(len(dataset), held_out)
         read = rows[spread_over(len(rows), sample)]
         own, labels = _items(dataset, read, 0)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import as_points, document, need
+from ..core import as_points, document, need, whole_number
 from ..engine.checkpoint import atomic
 from .tables import TABLES, Parts, read_table, reason, write_table
 
@@ -227,8 +227,8 @@ def read_images(
 ) -> Parts:  # levels as uint8, (M, C, H, W)
     "The images of a folder, their classes, and a test part where there is one."
     folder = Path(folder)
-    need(channels in (None, 1, 3), "1 or 3 channels", channels)
-    need(size is None or size >= 1, "a positive size", size)
+    need(channels in (None, 1, 3) and channels is not True, "1 or 3 channels", channels)
+    size = None if size is None else whole_number(size, "pixels (a positive size)")
     parts = _parts_in(folder)
     found = [_read_part(part, size) for part in parts]
     images = [image for part in found for image in part.images]
