@@ -9,10 +9,12 @@ __all__ = ['describe', 'need', 'first_line', 'message', 'as_points', 'as_scale',
 
 # %% ../nbs/00_core.ipynb #b82c5093
 import ast
+import inspect
 import linecache
 import math
 import numbers
 import re
+from functools import lru_cache
 from inspect import cleandoc
 from operator import index
 from typing import Any, Callable
@@ -103,6 +105,8 @@ def as_scale(
 ) -> Tensor:  # (B,)
     "Spread a number or check a tensor `(B,)` as the extra coordinate of the points `x`."
     if not isinstance(s, Tensor):
+        plain = isinstance(s, numbers.Real) and not isinstance(s, bool)
+        need(plain, f"{name} to be a number or of shape ({x.shape[0]},)", s, TypeError)
         s = torch.tensor(float(s), dtype=x.dtype, device=x.device)
     fits = s.ndim == 0 or s.shape == x.shape[:1]
     need(fits, f"{name} to be a number or of shape ({x.shape[0]},)", s)
@@ -251,27 +255,37 @@ def _is_of_kind(value: Any, kind: str) -> bool:
     return kind not in ("float", "int") or not (isinstance(value, bool) or value != value)
 
 
+@lru_cache(maxsize=None)
+def _kinds_of(cls: type) -> dict:  # {name: (its kinds, may it be None?)}, in the order of a call
+    "What the arguments of a constructor must be."
+    found = {}
+    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            annotation = parameter.annotation
+            text = annotation if isinstance(annotation, str) else None
+            text = text or getattr(annotation, "__name__", str(annotation))
+            kinds = [kind.strip() for kind in text.split("|")]
+            found[name] = kinds, parameter.default is None or "None" in kinds
+    return found
+
+
 class Typed:
-    "Base of dataclasses whose values are of the kinds that their annotations say."
+    "Base of classes whose arguments are of the kinds that their annotations say."
 
     def __new__(cls, *values, **given):
-        names = getattr(cls, "__dataclass_fields__", {})
-        cls.check_kinds(dict(zip(names, values)) | given)
+        cls.check_kinds(dict(zip(_kinds_of(cls), values)) | given)
         return super().__new__(cls)
 
     @classmethod
     def check_kinds(
         cls,
-        given: dict,  # {name: value}; names that are no fields are left alone
+        given: dict,  # {name: value}; names that are no arguments are left alone
     ) -> None:
-        "Refuse a value of another kind than its field's; None stands for a default of None."
-        known = getattr(cls, "__dataclass_fields__", {})
+        "Refuse a value of another kind than its argument's; None stands for a default of None."
+        known = _kinds_of(cls)
         for name in known.keys() & given.keys():
-            annotation, value = known[name].type, given[name]
-            text = annotation if isinstance(annotation, str) else None
-            text = text or getattr(annotation, "__name__", str(annotation))
-            kinds = [kind.strip() for kind in text.split("|")]
-            if value is None and (known[name].default is None or "None" in kinds):
+            (kinds, optional), value = known[name], given[name]
+            if value is None and optional:
                 continue
             wanted = " or ".join(_KINDS[kind][1] for kind in kinds if kind in _KINDS)
             fits = any(_is_of_kind(value, kind) for kind in kinds if kind != "None")

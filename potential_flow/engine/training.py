@@ -65,10 +65,12 @@ class Recipe(Typed):
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
         need(0 <= self.seed < 2**63, "a seed between 0 and 2^63", self.seed)
-        need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
-        need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
+        need(self.lr is None or 0 < self.lr < math.inf, "a positive lr", self.lr)
+        need(self.clip > 0, "positive clip", self.clip)
+        need(0 <= self.weight_decay < math.inf, "weight_decay ≥ 0", self.weight_decay)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
-        need(self.half_life is None or self.half_life > 0, "a positive half_life", self.half_life)
+        lasting = self.half_life is None or 0 < self.half_life < math.inf
+        need(lasting, "a positive half_life", self.half_life)
         split = self.batch % self.accumulate == 0
         need(split, f"a batch of {self.accumulate} equal parts", self.batch)
         need(0 <= self.label_dropout <= 1, "a share of labels", self.label_dropout)
@@ -128,7 +130,7 @@ class Run:
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
-        self.data, self.n, self.source = data, n, source
+        self.data, self.n, self.source = data, whole_number(n, "points", least=0), source
         self.processes = Part.of_this_process().count
         self.ema = _averaged(unwrapped(net), self.recipe.decay_at(self.step_points))
         self.opt = torch.optim.AdamW(
