@@ -17,7 +17,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from ..core import as_points, document, need, spread_over
+from ..core import Words, as_points, document, need, spread_over
 from .conditions import NO_LABEL
 
 # %% ../../nbs/engine/07_batches.ipynb #bat00006
@@ -112,7 +112,8 @@ def tensor_of(
     "An array as a tensor of the same numbers, of which none may be masked."
     if isinstance(array, numpy.ma.MaskedArray):
         hidden = int(numpy.ma.getmaskarray(array).sum())
-        need(hidden == 0, f"{wanted}, none of them masked", f"{hidden} masked of {array.size}")
+        said = Words(f"{hidden} masked of {array.size}")
+        need(hidden == 0, f"{wanted}, none of them masked", said)
         array = array.data
     kind = array.dtype
     need(kind.kind in "fiub", wanted, array)
@@ -144,7 +145,7 @@ def as_labels(
     need(not odd and labels.shape == (count,), wanted, labels)
     labels = labels.long()
     smallest = int(labels.min()) if count else least
-    need(smallest >= least, wanted, f"{smallest} among them")
+    need(smallest >= least, wanted, Words(f"{smallest} among them"))
     return labels
 
 
@@ -186,13 +187,14 @@ def gathered(
     "Items in one tensor: of one shape and kind, all of them labelled or none."
     points, labels = zip(*items)
     shapes = dict.fromkeys(tuple(point.shape) for point in points)
-    need(len(shapes) == 1, "items of one shape", " and ".join(map(str, [*shapes][:3])))
+    need(len(shapes) == 1, "items of one shape", Words(" and ".join(map(str, [*shapes][:3]))))
     kinds = dict.fromkeys(point.dtype for point in points)
     alike = len(kinds) == 1 or all(kind.is_floating_point for kind in kinds)
-    need(alike, "items of one type", " and ".join(map(str, kinds)))
+    need(alike, "items of one type", Words(" and ".join(map(str, kinds))))
     without = labels.count(None)
     none, every = without == len(labels), without == 0
-    need(none or every, "labels for all items or for none", f"{without} of {len(labels)} without")
+    said = Words(f"{without} of {len(labels)} without")
+    need(none or every, "labels for all items or for none", said)
     return torch.stack(points), None if none else torch.tensor(labels)
 
 # %% ../../nbs/engine/07_batches.ipynb #bat0000d
@@ -278,7 +280,8 @@ class Items:
                 found.append(item_of(self.data, row, NO_LABEL))
         y, labels = gathered(found)
         same = (labels is None) == (self.labels is None)
-        need(same, "labels for all items or for none", "a batch that differs from the first item")
+        said = Words("a batch that differs from the first item")
+        need(same, "labels for all items or for none", said)
         return as_points(as_tensor(y), "items", self.shape, finite=False).float(), labels
 
     def whole(self) -> None:

@@ -53,7 +53,7 @@ from potential_flow.tools.plots import (
     save_figure,
     trajectories,
 )
-from .tables import read_beside
+from .tables import read_beside, some_of
 from potential_flow.tools.shell import (
     device_named,
     new_folder,
@@ -178,10 +178,8 @@ def _cost(samples: Samples) -> str:
     return f"{int(samples.lost.sum())} lines lost, {samples.nfe} evaluations each"
 
 
-def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
+def _labels_for(run: Run, label: str, n: int) -> Tensor:  # (n,)
     "The classes that are asked for, by number, by name, or all in turn."
-    if not label:
-        return None
     names = [str(name) for name in run.options.get("class_names", [])]
     classes = getattr(run.best, "classes", 0) or len(names)
     if label == "all":
@@ -191,19 +189,20 @@ def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
     by_number = label.isdecimal() and not (names and all(map(str.isdecimal, names)))
     index = names.index(label) if label in names else int(label) if by_number else -1
     known = 0 <= index and (classes == 0 or index < classes)
-    need(known, f"a label below {classes}, or out of {', '.join(names)}", label)
+    named = f", or out of {some_of(names, 20)}" if names else ""
+    need(known, f"a label below {classes}{named}", label)
     return torch.full((n,), index)
 
 
 def _asked(run: Run, label: str, guidance: float, n: int) -> tuple:  # network, labels
     "The network to sample from, and the classes that are asked for."
-    labels = _labels_for(run, label, n)
     net = run.best
-    if labels is None:
+    if not label:
         need(guidance == 1, "a --label for --guidance", guidance)
         return net, None
     wanted = "a run that was trained with --conditional for --label"
     need(takes_label(net), wanted, type(net).__name__)
+    labels = _labels_for(run, label, n)
     return (net if guidance == 1 else Guided(net, guidance)), labels
 
 
@@ -291,8 +290,8 @@ def _print_scores(scores: dict) -> None:
 def _numbers(text: str, what: str) -> tuple:
     "Whole numbers from text such as 0,1,2."
     words = [word.strip() for word in text.split(",") if word.strip()]
-    for word in words:
-        need(word.isdecimal(), f"whole numbers with commas between them for {what}", text)
+    known = all(word.isdecimal() for word in words) and (words or not text)
+    need(known, f"whole numbers with commas between them for {what}", text)
     return tuple(map(int, words))
 
 

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import Typed, document, generator, need, whole_number
+from potential_flow.core import (
+    Typed,
+    Words,
+    document,
+    generator,
+    need,
+    whole_number,
+)
 from ..engine.batches import as_labels
 from .dataset import Collection, Data, Images, Toy
 from .dataset import as_own, is_image, split, unknown_classes
@@ -250,7 +257,11 @@ def _points(parts: Parts, name: str, options: _Options) -> Data:
     labels = None if labels is None else as_labels(labels, len(own))
     if test_labels is not None:
         both = test is not None and labels is not None
-        need(both, f"labels and a test part beside the test labels of {what}", "test labels alone")
+        need(
+            both,
+            f"labels and a test part beside the test labels of {what}",
+            Words("test labels alone"),
+        )
         test_labels = as_labels(test_labels, len(test), "test labels")
     parts = Parts(own, test, labels, test_labels)
     if is_image(own):
@@ -268,11 +279,12 @@ def _by_name(name: str, options: _Options) -> Data:
     if base in _NAMED:
         return _named_images(name, options)
     known = ", ".join([*TOYS, *IMAGES])
-    need(bool(name) and path.exists(), f"a data set out of {known}, or a path that exists", name)
+    wanted = f"a data set out of {known}, or a path that exists"
+    need(bool(name) and path.exists(), wanted, Words(repr(name)))
     if path.is_dir():
         return _folder(path, options)
     wanted = f"a folder of images or a file ({', '.join(TABLES)})"
-    need(path.suffix.lower() in TABLES, wanted, name)
+    need(path.suffix.lower() in TABLES, wanted, path)
     return _file(path, options)
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..core import document, generator, need
+from ..core import document, first_line, generator, need
 from ..engine.batches import lent_generators
 from ..engine.checkpoint import load_run
+from ..engine.conditions import FAULTS
 from ..engine.method import Method, find_method
 from ..engine.training import Recipe, Run
 from ..nets.images import ImageBackbone, suited
@@ -122,6 +123,18 @@ def _method_for(plan: Plan, data: Data, others: dict) -> Method:
     return cls.fitted(points_in(data), **given | options_of(plan.opts, cls))
 
 
+def _own_network(path: str, args: dict) -> torch.nn.Module:
+    "A network of the user's, which may refuse its arguments in any words."
+    (cls,) = own_class(torch.nn.Module, path)
+    try:
+        return cls(**args)
+    except FAULTS as error:
+        wanted = f"arguments of {cls.__name__} in --net-args"
+        came = " ".join(f"{name}={value!r}" for name, value in args.items()) or "none"
+        line = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"needed {wanted}, got {came}: {line}") from error
+
+
 def _image_network(method: Method, classes: int) -> torch.nn.Module | None:
     "A U-Net for images of 12×12 and more, if the method has a place for one; else nothing."
     preset = suited(method.shape)
@@ -143,6 +156,8 @@ def _network_for(plan: Plan, method: Method, data: Data) -> torch.nn.Module:
     args = options_of(plan.net_args)
     sizes = {name: getattr(plan, name) for name in ("width", "depth")}
     given = {name: size for name, size in sizes.items() if size is not None}
+    twice = sorted(given.keys() & args.keys())
+    need(not twice, f"--{' and --'.join(twice)} or --net-args, not both", plan.net_args)
     if plan.conditional:
         need(data.classes > 0, "data with labels for --conditional", plan.data)
         need(method.conditional, "a method that can be conditioned", type(method).__name__)
@@ -156,8 +171,7 @@ def _network_for(plan: Plan, method: Method, data: Data) -> torch.nn.Module:
             labels = {"classes": classes} if classes else {}
             return method.network(**given | args | labels)
         need(not given, "--net-args for the sizes of a network of yours", given)
-        (cls,) = own_class(torch.nn.Module, plan.net)
-        net = cls(**args)
+        net = _own_network(plan.net, args)
         around = "net" in inspect.signature(method.network).parameters
         return method.network(net=net) if around else net
 
