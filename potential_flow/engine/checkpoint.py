@@ -378,10 +378,10 @@ def _rebuilt(meta: dict, tensors: dict, classes: Iterable[type], device) -> Run:
 
 
 def load_run(
-    folder,  # a folder written by `save_run`
+    folder,  # a folder written by `save_run`; damaged or foreign ones raise a ValueError
     device="cpu",  # where the network will be
-    nets: Iterable[type] = (),  # classes that are not imported by their path
-) -> Run:
+    nets: Iterable[type] = (),  # classes of your own, if their modules are not imported yet
+) -> Run:  # `run.best` is the averaged network, `fit` goes on
     "The run as it was; going on gives the weights that an uninterrupted run would have had."
     folder = Path(folder)
     meta, tensors = read_checkpoint(folder)
@@ -441,9 +441,9 @@ class Flow(nn.Module, PyTorchModelHubMixin):
 
 
 def flow_of(
-    run: Run,
-) -> Flow:
-    "The averaged network of a run, ready to share."
+    run: Run,  # trained, or on its way
+) -> Flow:  # with `sample`, `save_pretrained`, `push_to_hub`
+    "The averaged network of a run with its method and units: `Flow.from_pretrained` reads it."
     units, classes = run.units, [type(part) for part in unwrapped(run.net).modules()]
     config = None if units is None else net_config(units)
     flow = Flow(to_config(run.method), net_config(run.net), config, [*classes, type(run.method)])

@@ -213,9 +213,9 @@ def _parts(n: int, batch: int) -> list:  # slices
 
 # %% ../../nbs/engine/04_solvers.ipynb #da4ba720
 class Samples(NamedTuple):
-    "Generated points with what it took."
+    "Generated points in units of the model (`run.units.to_units(x)`: the data's own); the cost."
 
-    x: Tensor  # samples, (n, *shape); NaN where a line was lost
+    x: Tensor  # in units of the model, (n, *shape); NaN where a line was lost
     nfe: int  # evaluations of the network per line, rounded up
     path: Tensor  # states at every node, (T, n, *state); None unless asked for
     times: Tensor  # the nodes, (T,) with a path, else the grid (steps + 1,)
@@ -281,7 +281,7 @@ def _followed(
 def decode(
     method: Method,
     net: Callable,  # a network or a closed-form function
-    latents: Tensor,  # starts of lines, (n, *state)
+    latents: Tensor,  # starts of lines, as `method.prior` draws them, (n, *state)
     steps: int = 17,  # steps of the grid
     step: Callable = heun,  # euler, heun, rk4, dopri5() or Multistep()
     batch: int = 10_000,  # lines followed at a time
@@ -324,9 +324,9 @@ def generate(
     n: int,  # number of samples
     gen: torch.Generator = None,  # source of the latents
     temperature: float = 1.0,  # scale of the latents
-    **kwargs,  # steps, step, batch, dtype, trace, label of `decode`
-) -> Samples:
-    "Draw latents and follow their lines to the data."
+    **kwargs,  # of `decode`: steps=17, step=heun, batch, dtype, trace, label
+) -> Samples:  # in units of the model
+    "Draw latents and follow their lines to data, `run.units.to_units(x)` in the data's own units."
     n = whole_number(n, "samples")
     need(isinstance(method, Method), "a method, as `run.method`", type(method).__name__, TypeError)
     need(number(temperature, "temperature") > 0, "a positive temperature", temperature)
@@ -338,7 +338,7 @@ def generate(
 def encode(
     method: Method,
     net: Callable,  # a network or a closed-form function
-    y: Tensor,  # data, (n, *shape)
+    y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
     step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
     batch: int = 10_000,  # lines followed at a time
@@ -421,7 +421,7 @@ def _log_prob(
 def log_prob(
     method: Method,
     net: Callable,  # a network or a closed-form function
-    y: Tensor,  # data, (n, *shape)
+    y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
     step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
     exact: bool = True,  # the exact trace, or Hutchinson's estimate?

@@ -106,7 +106,7 @@ class _Remembering:
     def __call__(self, f, x, s, s_next):
         "One evaluation, second order (arXiv 2211.01095, algorithm 2)."
         rest, rest_next = s - self.end, s_next - self.end
-        wanted = f"a grid that stays on one side of the end of the aim, {self.end}"
+        wanted = f"a grid on one side of the end, {self.end} (flow matching: Multistep(end=1))"
         need(bool(rest * rest_next > 0), wanted, (float(s), float(s_next)))
         aim, gap = x - rest * f(x, s), (rest / rest_next).log()
         ahead = self._ahead(x, aim, gap)

@@ -101,7 +101,7 @@ def _is_there(place: _Place, task: Task, step: int, how: Evaluation) -> bool:
 def _wanted(spec: Spec, task: Task) -> Iterator[tuple]:  # (steps done, Evaluation)
     "The cards of a run: on the way at the most evaluations, at the end at all of them."
     *early, end = task.marks(spec.during)
-    every = spec.evaluations()
+    every = spec.evaluations(task.label)
     for step in early:
         yield step, every[-1]
     for how in every:
@@ -322,7 +322,7 @@ def _first_samples(spec: Spec, place: _Place) -> dict:  # {label: points}
     "Samples of each label: first seed, end of training, most evaluations."
     found = {}
     for task in spec.tasks():
-        path = place.card(task, task.plan.steps, spec.evaluations()[-1])
+        path = place.card(task, task.plan.steps, spec.evaluations(task.label)[-1])
         path = path.with_suffix(".safetensors")
         if task.label not in found and path.exists():
             found[task.label] = load_file(path)["samples"]

@@ -357,10 +357,8 @@ class ImageClassifier(torch.nn.Module):
         batch: int = 1000,  # images at a time
     ) -> Tensor:  # (n, 64)
         "The numbers before the last layer, of unit mean square on the training images."
-        parts = []
-        for part in x.split(batch):
-            parts.append(self.body(as_points(part.float(), "x", self.shape, finite=False)))
-        return torch.cat(parts) / self.unit
+        parts = (as_points(p.float(), "x", self.shape, finite=False) for p in x.split(batch))
+        return torch.cat([self.body(part) for part in parts]) / self.unit
 
     def forward(
         self,
@@ -495,11 +493,12 @@ def _fidelity(x: PixelSet, y: PixelSet, cuda: bool, extractor: dict) -> dict:
 
     inputs = {"input1": x, "input2": y, "cuda": cuda, "save_cpu_ram": True, "verbose": False}
     few = min(len(x), len(y))
-    scores = {"fid": True, "kid": True, "prc": True, "kid_subset_size": min(1000, few)}
-    # nearest neighbours of precision and recall
-    scores["prc_neighborhood"] = min(3, few - 1)
+    # nearest neighbours of precision and recall; images of a kernel distance
+    counts = {"prc_neighborhood": min(3, few - 1), "kid_subset_size": min(1000, few)}
+    wanted = {"fid": True, "kid": True, "prc": True} | counts
     with torch.random.fork_rng():
-        return calculate_metrics(**inputs, **scores, **extractor)
+        scores = calculate_metrics(**inputs, **wanted, **extractor)
+    return {name: float(value) for name, value in scores.items()}
 
 
 def image_scores(
@@ -535,11 +534,8 @@ def fid_between(
 ) -> dict:  # and the numbers of images
     "FID, KID and precision/recall of the images in two folders."
     one, other = _all_images(a, size), _all_images(b, size)
-    scores = image_scores(one, other, features, allow_few)
-    return {
-        **{name: float(value) for name, value in scores.items()},
-        **{"images_a": len(one), "images_b": len(other)},
-    }
+    counts = {"images_a": len(one), "images_b": len(other)}
+    return image_scores(one, other, features, allow_few) | counts
 
 # %% ../../nbs/tools/06_metrics.ipynb #docmetri
 document(globals())

@@ -20,6 +20,7 @@ from ..engine.checkpoint import atomic, save_run
 from ..engine.solvers import generate
 from ..engine.training import Event, Run, steps
 from .dataset import Data
+from .evaluation import labels_as_trained
 
 # %% ../../nbs/tools/13_watch.ipynb #wat00007
 class Watch:
@@ -61,7 +62,7 @@ class Watch:
     ) -> dict:  # the row of log.csv
         "Samples from the average, judged, drawn, written down, and kept if they are the best."
         run, device = self.run, next(self.run.best.parameters()).device
-        label = _all_classes(run, self.n)
+        label = labels_as_trained(run, self.data, self.n)
         out = generate(
             run.method,
             run.best,
@@ -115,12 +116,6 @@ def _distance(row: dict) -> float:
     "The energy distance of a row, as it is called by the data that judged."
     found = row.get("energy_distance", row.get("energy"))
     return math.inf if found in (None, "") else float(found)
-
-
-def _all_classes(run: Run, n: int) -> Any:
-    "All classes in turn for a network that takes labels, else nothing."
-    classes = getattr(run.best, "classes", 0) or 0
-    return torch.arange(n) % classes if classes else None
 
 
 def _rows_before(path: Path, step: int) -> list:
