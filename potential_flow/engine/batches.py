@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['step_seed', 'step_generator', 'lent_generators', 'order', 'tensor_of', 'as_labels', 'item_of', 'gathered', 'checksum',
-           'Points', 'Items', 'as_source', 'as_tensor', 'Part', 'collective_device', 'batches']
+           'seen_as', 'Points', 'Items', 'as_source', 'as_tensor', 'Part', 'collective_device', 'batches']
 
 # %% ../../nbs/engine/07_batches.ipynb #bat00003
 import hashlib
@@ -208,6 +208,13 @@ def checksum(
             found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
             found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()[:16]
+
+
+def seen_as(
+    source: Any,  # from `as_source`
+) -> str:
+    "What a run remembers of its data: their number and a checksum."
+    return f"{len(source)} points, {source.checksum()}"
 
 
 class Points:

@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import device_of, document, need, spread_over
+from ..core import Words, device_of, document, need, spread_over
 from potential_flow.engine.batches import (
     Part,
     as_source,
     batches,
     lent_generators,
+    seen_as,
     step_generator,
 )
 from potential_flow.engine.conditions import (
@@ -144,20 +145,33 @@ def _check_source(run: Any, source) -> Tensor | None:  # labels of some points, 
     need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
     need(bool(y.isfinite().all()), "finite data", y)
     warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
-    seen = f"{len(source)} points, {source.checksum()}"
-    need(run.seen in ("", seen), f"the data that this run has seen ({run.seen})", seen)
-    run.seen = seen
-    if run.units is None:
-        run.units = source.units
     return label
 
+
+def _seen(run: Any, sources: dict) -> dict:  # {name: number and checksum}
+    "What the sources are: those that the run has seen, if it has seen any."
+    before, now = {"data": run.seen} | run.seen_others, {}
+    for name, source in sources.items():
+        now[name], known = seen_as(source), before.get(name) or ""
+        wanted = f"the {name} that this run has seen ({known})"
+        need(known in ("", now[name]), wanted, Words(now[name]))
+    return now
+
+
+def _remember(run: Any, units: nn.Module | None, seen: dict) -> None:
+    "Only now, that all is well: who was told what is wrong may come with other data."
+    run.seen, *_ = seen.values()
+    run.seen_others = {name: known for name, known in seen.items() if name != "data"}
+    if run.units is None:
+        run.units = units
+
 # %% ../../nbs/engine/08_checks.ipynb #chx0000d
-def _prepared(
+def _sources_of(
     run: Any,
     source: Any,  # the data
     others: dict,  # further data sets by name
-) -> dict:  # keyword arguments of the loss
-    "What the method wants of the whole data set, where that can be had."
+) -> dict:  # {name: a source}
+    "The data and what the method asks for beside; other names are refused."
     # after itself, the data and the generator
     asked = list(inspect.signature(type(run.method).prepare).parameters.values())[3:]
     strange = set(others) - {parameter.name for parameter in asked}
@@ -166,8 +180,16 @@ def _prepared(
         wanted = "options of the training (progress, workers, labels) or data sets that "
         wanted += f"{type(run.method).__name__} asks for ({names})"
         need(not strange, wanted, sorted(strange), TypeError)
-    whole, device = source.whole(), device_of(run.net)
-    parts = {name: as_source(other).whole() for name, other in others.items()}
+    return {"data": source} | {name: as_source(other) for name, other in others.items()}
+
+
+def _prepared(
+    run: Any,
+    sources: dict,  # the data, and further data sets
+) -> dict:  # keyword arguments of the loss
+    "What the method wants of the whole data set, where that can be had."
+    device, parts = device_of(run.net), {name: other.whole() for name, other in sources.items()}
+    whole = parts.pop("data")
     held = all(part is not None for part in (whole, *parts.values()))
     need(held or not parts, "two data sets that are held as a whole (tensors)", sorted(parts))
     if whole is None:
@@ -191,8 +213,10 @@ def check_first_step(
     uses = labels and _uses_labels(run, seen)
     wanted = "points with labels for a network that asks for them (in a shell: --conditional)"
     need(uses or not needs_label(run.net), wanted, "points without")
-    prepared = _prepared(run, source, others)
+    sources = _sources_of(run, source, others)
+    seen, prepared = _seen(run, sources), _prepared(run, sources)
     _check_storable(run.net, again, _check_call(run, source, uses, prepared))
+    _remember(run, source.units, seen)
     return uses, prepared
 
 # %% ../../nbs/engine/08_checks.ipynb #docchck1

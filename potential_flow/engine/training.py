@@ -130,14 +130,14 @@ class Run:
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
-        self.data, self.n, self.source = data, whole_number(n, "points", least=0), source
+        self.data, self.n, self.source = str(data), whole_number(n, "points", least=0), str(source)
         self.processes = Part.of_this_process().count
         self.ema = _averaged(unwrapped(net), self.recipe.decay_at(self.step_points))
         self.opt = torch.optim.AdamW(
             net.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
         )
         # which data were seen, what was said on the command line, who wrote the checkpoint
-        self.seen, self.options, self.identity = "", {}, ""
+        self.seen, self.seen_others, self.options, self.identity = "", {}, {}, ""
         self.skipped, self.losses = 0, []
 
     @property

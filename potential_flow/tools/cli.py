@@ -19,7 +19,8 @@ import torch
 from fastcore.script import store_true
 from torch import Tensor
 
-from ..core import document, generator, need
+from ..core import Words, document, generator, need
+from ..engine.batches import seen_as
 from ..engine.checkpoint import atomic, load_run, save_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.solvers import Samples, generate
@@ -41,6 +42,7 @@ from potential_flow.tools.plan import (
     Plan,
     absolute,
     need_same,
+    need_there,
     new_run,
     plan_of,
     resumed_run,
@@ -143,13 +145,13 @@ def pf_train(
     if resume:
         run = resumed_run(out, given, where)
         plan = plan_of(run)
-        need(plan.data, "the --data that the run was trained on", "a run that does not say")
+        need_there(plan, *({"data", "source"} - given.keys()))
     else:
         plan = Plan(**given)
     # a checkpoint may name a data set, but nothing is fetched on its word
     found = {"root": root, "download": not resume}
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
-    run = need_same(run, data) if resume else new_run(plan, data, others, where)
+    run = need_same(run, data, **others) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
     watch = Watch(run, data, out, look_every, tensorboard=tensorboard) if look_every else None
@@ -273,11 +275,16 @@ def _data_of(run: Run, data: str, root: str) -> Data:
     plan = plan_of(run)
     name = absolute(data) or plan.data
     wanted = "the data of the run (--data), which it does not know by a name"
-    need(name, wanted, "a run that was trained in Python")
+    need(name, wanted, Words("a run that was trained in Python"))
+    if not data:
+        need_there(plan, "data")
     found = plan.load(name, plan.seed, root, download=bool(data))
-    seen = f"{len(found)} points, {found.checksum()}"
-    if run.seen and run.seen != seen:
-        warnings.warn("these are not the data that the run was trained on", stacklevel=3)
+    sizes = ", ".join(map(str, run.method.shape))
+    need(found.shape == run.method.shape, f"data (--data) of shape ({sizes}) as the run's", found)
+    seen = seen_as(found)
+    if run.seen not in ("", seen):
+        said = f"the run was trained on {run.seen}; {name} holds others, {seen}"
+        warnings.warn(said, stacklevel=3)
     return found
 
 
