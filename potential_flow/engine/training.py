@@ -7,13 +7,11 @@ __all__ = ['Recipe', 'Run', 'Event', 'update', 'steps']
 
 # %% ../../nbs/engine/09_training.ipynb #57705811
 import contextlib
-import inspect
 import math
 import sys
 import time
 import warnings
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -66,10 +64,12 @@ class Recipe(Typed):
             object.__setattr__(self, name, whole_number(getattr(self, name), counted))
         need(self.warmup >= 0, "warm-up steps ≥ 0", self.warmup)
         need(0 <= self.seed < 2**63, "a seed between 0 and 2^63", self.seed)
-        need(self.lr is None or self.lr > 0, "a positive lr", self.lr)
-        need(self.clip > 0 and self.weight_decay >= 0, "positive clip", self.clip)
+        need(self.lr is None or 0 < self.lr < math.inf, "a positive lr", self.lr)
+        need(self.clip > 0, "positive clip", self.clip)
+        need(0 <= self.weight_decay < math.inf, "weight_decay ≥ 0", self.weight_decay)
         need(0 <= self.ema < 1, "an ema decay in [0, 1)", self.ema)
-        need(self.half_life is None or self.half_life > 0, "a positive half_life", self.half_life)
+        lasting = self.half_life is None or 0 < self.half_life < math.inf
+        need(lasting, "a positive half_life", self.half_life)
         split = self.batch % self.accumulate == 0
         need(split, f"a batch of {self.accumulate} equal parts", self.batch)
         need(0 <= self.label_dropout <= 1, "a share of labels", self.label_dropout)
@@ -112,7 +112,6 @@ def _kept(run: "Run", out, overwrite: bool) -> Any:
         return contextlib.nullcontext(lambda: None)
     from potential_flow.engine.checkpoint import saving
 
-    need(isinstance(out, (str, Path)), "a folder as out, a text or a path", out, TypeError)
     return saving(run, out, overwrite)
 
 
@@ -139,14 +138,14 @@ class Run:
         self.recipe = recipe if recipe.lr else replace(recipe, lr=method.lr)
         self.method, self.net = method, net
         self.units, self.source_units = units, source_units
-        self.data, self.n, self.source = data, n, source
+        self.data, self.n, self.source = str(data), whole_number(n, "points", least=0), str(source)
         self.processes = Part.of_this_process().count
         self.ema = _averaged(unwrapped(net), self.recipe.decay_at(self.step_points))
         self.opt = torch.optim.AdamW(
             net.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
         )
         # which data were seen, what was said on the command line, who wrote the checkpoint
-        self.seen, self.options, self.identity = "", {}, ""
+        self.seen, self.seen_others, self.options, self.identity = "", {}, {}, ""
         self.skipped, self.losses, self.flag = 0, [], Flag()
 
     @property
@@ -187,6 +186,8 @@ class Run:
             self.recipe = replace(self.recipe, steps=steps)
         save_every = whole_number(save_every, "steps between checkpoints")
         need(number(minutes, "minutes") > 0, "a positive number of minutes", minutes)
+        named = out is None or (isinstance(out, (str, Path)) and out != "")
+        need(named, "out, the path of a folder", out, TypeError)
         need(watch is None or callable(watch), "a function watch(event)", watch, TypeError)
         with _kept(self, out, overwrite) as save:
             saved, events = time.monotonic(), _all_steps(self, data, **options)
@@ -340,23 +341,6 @@ def _same_start(run: Run) -> None:
                 torch.distributed.broadcast(shared, 0)
                 value.copy_(shared)
 
-
-def _prepared(
-    run: Run,
-    source,  # the data
-    others: dict,  # further data sets by name
-) -> dict:  # keyword arguments of the loss
-    "What the method wants of the whole data set, where that can be had."
-    whole, device = source.whole(), device_of(run.net)
-    parts = {name: as_source(other).whole() for name, other in others.items()}
-    held = all(part is not None for part in (whole, *parts.values()))
-    need(held or not parts, "two data sets that are held as a whole (tensors)", sorted(parts))
-    if whole is None:
-        return {}
-    gen = step_generator(run.recipe.seed, 0, purpose=2, device=device)
-    parts = {name: part.to(device) for name, part in parts.items()}
-    return run.method.prepare(whole.to(device), gen, **parts)
-
 # %% ../../nbs/engine/09_training.ipynb #8d5a32d1
 def _give_up(run: Run, bad: int) -> None:
     "End a training whose losses are not finite any more."
@@ -408,17 +392,6 @@ def _loop(run: Run, source, last: int, labels: bool, prepared: dict, options: di
                 raise Stopped(run.step, signum)
 
 
-def _need_names(run: Run, others: dict) -> None:
-    "Further data sets are those that the method prepares from."
-    known = inspect.signature(run.method.prepare).parameters
-    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
-        return
-    names = ["count", "labels", "progress", "workers", *list(known)[2:]]
-    unknown = sorted(set(others) - set(names))
-    wanted = f"options out of {', '.join(names)} (what a Recipe says belongs there)"
-    need(not unknown, wanted, ", ".join(unknown), TypeError)
-
-
 def steps(
     run: Run,
     data,  # a tensor, an array, (points, labels), a map-style data set, or `Data`
@@ -432,13 +405,11 @@ def steps(
     need(isinstance(run, Run), "a Run", type(run).__name__, TypeError)
     here = Part.of_this_process().count
     need(run.processes == here, f"{run.processes} processes, as the run began", here)
-    _need_names(run, others)
     source, last = as_source(data), run.recipe.steps
     if count is not None:
         last = min(last, run.step + whole_number(count, "steps"))
-    uses, prepared = check_first_step(
-        run, source, labels, prepare=partial(_prepared, run, source, others)
-    )
+    workers = whole_number(workers, "workers", least=0)
+    uses, prepared = check_first_step(run, source, labels, others)
     # a shell that goes on with this run has to know
     run.options.setdefault("conditional", uses)
     _same_start(run)
