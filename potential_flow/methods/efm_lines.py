@@ -183,9 +183,9 @@ class EFMPaper(EFMForward):
         height = torch.where(above, self.L + far, -far)
         return torch.where(bcast(moved, x), outside, x), torch.where(moved, height, z)
 
-    def loss(self, net, y, gen=None, table=None, whole=None, source=None) -> Tensor:
+    def loss(self, net, y, gen=None, table=None, plates=None) -> Tensor:
         "Squared error of the direction, and of the log magnitude, (B,)."
-        point = self._points(y, gen, table, whole, source)
+        point = self._points(y, gen, table, plates)
         vx, vz, log = directions_of(net(point.x, point.z), point.x)
         error = flat(vx - point.ex).square().sum(1) + (vz - point.ez).square()
         return error + self.magnitude * (log - point.log).square()
