@@ -28,8 +28,8 @@ from potential_flow.core import (
 from ..engine.method import Method
 from ..engine.solvers import Samples, decode
 from .posterior import plane_log_density
-from ..nets.heads import means_of
-from ..nets.plates import PlateMeans
+from ..nets.heads import alone, means_of
+from ..nets.plates import PlateMeans, PlatePrecondition
 from ..nets.trunks import SIREN, ResidualMLP, need_shape
 from ..physics.capacitor import Capacitor, held, tube_radius
 from ..physics.charges import Charges, summable
@@ -232,6 +232,7 @@ class Lesson(NamedTuple):
 class EFM(_AlongHeight):
     "Electrostatic field matching (arXiv 2502.02367), Algorithm 2, by two means and their odds."
 
+    backbone: ClassVar[dict] = {"images": 2, "numbers": 1, "logarithm": False, "rate": 2.0}
     averaged: bool = True  # learn from the sums over all charges, where the data are at hand?
     points: int = 0  # training points kept with these sums; 0: new ones at each step
     spread: float = 1.3  # training points reach this many times as far as half of the flux
@@ -386,9 +387,11 @@ class EFM(_AlongHeight):
 
         return net
 
-    def network(self, **kwargs) -> torch.nn.Module:
-        "A `PlateMeans` on a residual MLP, on a SIREN in few dimensions; width, depth, trunk."
+    def network(self, net: torch.nn.Module = None, **kwargs) -> torch.nn.Module:
+        "A `PlateMeans` on a residual MLP, or a SIREN; width, depth, trunk. Or yours, wrapped."
         deviations = dict(source_std=self.source_std, target_std=self.target_std)
+        if net is not None:
+            return PlatePrecondition(alone(net, kwargs), self.L, **deviations)
         return PlateMeans(self.shape, self.L, **deviations | self._with_trunk(kwargs))
 
 # %% ../../nbs/methods/08_efm.ipynb #f265080a

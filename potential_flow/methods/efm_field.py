@@ -20,7 +20,8 @@ from potential_flow.methods.efm import (
     capacitor,
     seen_plate,
 )
-from ..nets.heads import PlateNet, vectors_of
+from ..nets.heads import PlateNet, alone, vectors_of
+from ..nets.plates import PlateFieldPrecondition
 from potential_flow.physics.capacitor import (
     Capacitor,
     least_rise,
@@ -70,6 +71,7 @@ class _LearntField(_BetweenPlates):
     "A network of the field itself, net(x, z) -> (v_x, v_z, …), and its training points."
 
     lr: ClassVar[float] = 1e-3
+    backbone: ClassVar[dict] = {"numbers": 1, "logarithm": False, "rate": 2.0}
     noise: float = 0.2  # Cauchy noise of training points over the distance to a plate
     matched: bool = False  # training points between pairs matched by optimal transport?
     points: int = 40_000  # training points with their targets, kept; 0: new ones each step
@@ -164,8 +166,10 @@ class _LearntField(_BetweenPlates):
 
         return net
 
-    def network(self, **kwargs) -> torch.nn.Module:
-        "A `PlateNet` on a residual MLP, on a SIREN in few dimensions; R0, width, depth, trunk."
+    def network(self, net: torch.nn.Module = None, **kwargs) -> torch.nn.Module:
+        "A `PlateNet` on a residual MLP, or a SIREN; R0, width, depth, trunk. Or yours, wrapped."
+        if net is not None:
+            return PlateFieldPrecondition(alone(net, kwargs), self.L)
         return PlateNet(self.shape, self.L, **self._with_trunk(kwargs))
 
 

@@ -8,7 +8,7 @@ __all__ = ['forward_rule', 'paper_rule', 'flux_rule', 'split_by_luck', 'EFMForwa
 # %% ../../nbs/methods/10_efm_lines.ipynb #lin00003
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor
@@ -144,6 +144,8 @@ class EFMForward(_LearntField):
 class EFMPaper(EFMForward):
     "EFM along arc length; lines go on behind the target while the field there carries them."
 
+    # the log magnitude is learnt, too
+    backbone: ClassVar[dict] = EFMForward.backbone | {"numbers": 2}
     magnitude: float = 0.1  # weight of the log magnitude in the loss
     behind: float = 0.4  # share of training points behind the plates
     reach: float = 100.0  # how far behind the plates training points lie

@@ -8,7 +8,7 @@ __all__ = ['normalised_field', 'substitute_vz', 'PFGMField', 'calc_growths', 'ca
 # %% ../../nbs/methods/02_pfgm_field.ipynb #428eacbf
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +30,8 @@ from potential_flow.methods.posterior import (
     plane_log_density,
     plane_starts,
 )
-from ..nets.heads import FieldNet, vectors_of
+from ..nets.heads import FieldNet, alone, vectors_of
+from ..nets.precondition import FieldPrecondition
 from ..nets.trunks import need_shape
 from ..physics.charges import Charges, summable
 from ..physics.fields import coulomb, normalised, superpose
@@ -67,6 +68,7 @@ def substitute_vz(
 class PFGMField(Method):
     "PFGM as published: the normalised field is the network, net(x, z) -> (v_x, v_z)."
 
+    backbone: ClassVar[dict] = {"numbers": 1}
     shape: tuple = (2,)  # shape of a data point
     z_min: float = 2e-3  # height of the last node; all lengths in units of unit-variance data
     z_max: float = 80.0  # height of the plane that lines start from
@@ -212,9 +214,12 @@ class PFGMField(Method):
 
     def network(
         self,
+        net: torch.nn.Module = None,  # yours, net(x, z) -> a point and a number; None: one is made
         **kwargs,  # width, depth, … of its trunk
     ) -> torch.nn.Module:
-        "A `FieldNet` with a pair of outputs."
+        "A `FieldNet` with a pair of outputs. Or yours, wrapped: it sees points of bounded size."
+        if net is not None:
+            return FieldPrecondition(alone(net, kwargs))
         return FieldNet(self.shape, **kwargs)
 
 # %% ../../nbs/methods/02_pfgm_field.ipynb #b04bc81e
