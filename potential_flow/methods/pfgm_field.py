@@ -137,7 +137,7 @@ class PFGMField(Method):
         if self.points == 0:
             return whole
         chosen = torch.randint(len(whole), (self.points,), generator=gen, device=y.device)
-        return Charges(torch.cat([y, whole.y[chosen]]))
+        return whole.take(chosen).beside(y)
 
     def target(
         self,

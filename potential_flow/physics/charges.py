@@ -12,7 +12,7 @@ from typing import Iterator
 
 import torch
 from torch import Tensor
-from ..core import as_points, document, flat, need
+from ..core import as_points, document, flat, need, sqnorm
 
 # %% ../../nbs/physics/00_charges.ipynb #7b5c92f2
 @dataclass(frozen=True)
@@ -116,6 +116,19 @@ class Charges:
         z = self.z[:1].expand(len(chosen)) if one_plate else self.z[chosen]
         q = self.q[chosen] * (len(self) / len(chosen))
         return self._with(y=y, q=q, z=z, _rows=_Rows(row, rows.sq[chosen], rows.centre))
+
+    def beside(
+        self,
+        y: Tensor,  # finite positions on the same plate, (n, *shape)
+    ) -> "Charges":  # n + M charges
+        "These after others, which are as large as the first of these."
+        rows, z = self._rows, self.z[:1].expand(len(y) + len(self))
+        row = flat(y) - rows.centre
+        found = _Rows(torch.cat([row, rows.y]), torch.cat([sqnorm(row), rows.sq]), rows.centre)
+        q = torch.cat([self.q[:1].expand(len(y)), self.q])
+        # without a centre the rows are the positions
+        both = torch.cat([y, self.y]) if bool(rows.centre.any()) else found.y.view(-1, *self.shape)
+        return self._with(y=both, q=q, z=z, _rows=found)
 
     def unit(self) -> "Charges":
         "The same positions as one unit of charge at z = 0."
