@@ -8,7 +8,7 @@ __all__ = ['forward_rule', 'paper_rule', 'flux_rule', 'split_by_luck', 'EFMForwa
 # %% ../../nbs/methods/10_efm_lines.ipynb #lin00003
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor
@@ -144,6 +144,8 @@ class EFMForward(_LearntField):
 class EFMPaper(EFMForward):
     "EFM along arc length; lines go on behind the target while the field there carries them."
 
+    # the log magnitude is learnt, too
+    backbone: ClassVar[dict] = EFMForward.backbone | {"numbers": 2}
     magnitude: float = 0.1  # weight of the log magnitude in the loss
     behind: float = 0.4  # share of training points behind the plates
     reach: float = 100.0  # how far behind the plates training points lie
@@ -183,9 +185,9 @@ class EFMPaper(EFMForward):
         height = torch.where(above, self.L + far, -far)
         return torch.where(bcast(moved, x), outside, x), torch.where(moved, height, z)
 
-    def loss(self, net, y, gen=None, table=None, whole=None, source=None) -> Tensor:
+    def loss(self, net, y, gen=None, table=None, plates=None) -> Tensor:
         "Squared error of the direction, and of the log magnitude, (B,)."
-        point = self._points(y, gen, table, whole, source)
+        point = self._points(y, gen, table, plates)
         vx, vz, log = directions_of(net(point.x, point.z), point.x)
         error = flat(vx - point.ex).square().sum(1) + (vz - point.ez).square()
         return error + self.magnitude * (log - point.log).square()
