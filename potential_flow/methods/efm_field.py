@@ -145,7 +145,12 @@ class _LearntField(_BetweenPlates):
         return self.targets(few, len(y), gen)
 
     def loss(
-        self, net, y: Tensor, gen=None, table: Targets = None, plates: Capacitor = None
+        self,
+        net: Callable,  # net(x, z) -> (v_x, v_z, …)
+        y: Tensor,  # target data, (B, *shape)
+        gen: torch.Generator = None,
+        table: Targets = None,  # from `prepare`: training points kept
+        plates: Capacitor = None,  # from `prepare`: all data, for new points
     ) -> Tensor:
         "Squared error of the two parts, (B,)."
         point = self._points(y, gen, table, plates)

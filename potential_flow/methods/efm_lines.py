@@ -187,7 +187,14 @@ class EFMPaper(EFMForward):
         height = torch.where(above, self.L + far, -far)
         return torch.where(bcast(moved, x), outside, x), torch.where(moved, height, z)
 
-    def loss(self, net, y, gen=None, table=None, plates=None) -> Tensor:
+    def loss(
+        self,
+        net: Callable,  # net(x, z) -> direction and log magnitude
+        y: Tensor,  # target data, (B, *shape)
+        gen: torch.Generator = None,
+        table: Targets = None,  # from `prepare`: training points kept
+        plates: Capacitor = None,  # from `prepare`: all data, for new points
+    ) -> Tensor:
         "Squared error of the direction, and of the log magnitude, (B,)."
         point = self._points(y, gen, table, plates)
         vx, vz, log = directions_of(net(point.x, point.z), point.x)

@@ -58,6 +58,7 @@ class PotentialRatio(Descent):
     """
 
     lr: ClassVar[float] = 1e-3
+    backbone: ClassVar[dict | None] = None  # a smooth SIREN was measured, a network of images not
     contrast: float = 1.0  # weight of the contrastive estimator (of f)
     denoise: float = 1.0  # weight of the denoising estimator (of its gradient)
     follow: float = 1.0  # weight of the posterior mean along its gradient
