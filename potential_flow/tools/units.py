@@ -174,6 +174,13 @@ class Units(nn.Module):
 
         return cloud(x.flatten(1), self._names(), title, ax)
 
+    def files(
+        self,
+        name: str,  # without an ending
+    ) -> tuple:  # of names
+        "What `write` writes under a name."
+        return (f"{name}.safetensors",)
+
     def write(
         self,
         x: Tensor,  # points in their own units, (n, *shape)
@@ -181,18 +188,20 @@ class Units(nn.Module):
         name: str = "samples",  # of the file, without its ending
         classes: Classes = None,  # of the points, where they were asked for
     ) -> list:  # paths of the files
-        "Write samples as safetensors, with their labels where there are any."
+        "Write samples as safetensors, with their labels; a file of other origin is not replaced."
         from potential_flow.engine.checkpoint import save_tensors
+        from potential_flow.engine.record import writing
 
         need(len(x) > 0, "at least one point to write", x)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}.safetensors"
+        path = folder / self.files(name)[0]
         tensors = {name: self._own(x).detach().cpu().contiguous()}
         if classes is not None:
             need(len(classes.labels) == len(x), f"a class for each of {len(x)}", classes.labels)
             tensors["labels"] = classes.labels.detach().cpu().long().contiguous()
-        save_tensors(tensors, path)
+        with writing(folder, path.name):
+            save_tensors(tensors, path)
         return [path]
 
     def write_each(
@@ -244,7 +253,7 @@ class Pixels(Units):
         folder,  # where
         classes: Classes = None,  # of the images: each has a subfolder
     ) -> Path:  # the folder
-        "A PNG for each image; PNGs of an earlier call are replaced."
+        "A PNG for each image; those of an earlier call are replaced, and no others."
         from potential_flow.tools.files import write_images
 
         return write_images(x, folder, overwrite=True, classes=classes)
@@ -292,6 +301,13 @@ class Columns(Units):
     def _names(self) -> tuple:
         return self.names
 
+    def files(
+        self,
+        name: str,  # without an ending
+    ) -> tuple:  # of names
+        "What `write` writes under a name."
+        return (f"{name}.safetensors", f"{name}.csv")
+
     def write(
         self,
         x: Tensor,  # rows in their own units, (n, columns)
@@ -300,11 +316,15 @@ class Columns(Units):
         classes: Classes = None,  # of the rows: the last column
     ) -> list:  # paths of the files
         "Write samples as safetensors and as a .csv with the names of the columns."
+        from potential_flow.engine.record import need_own, writing
         from potential_flow.tools.tables import write_table
 
+        need_own(folder, *self.files(name))
         written = super().write(x, folder, name, classes)
-        path = Path(folder) / f"{name}.csv"
-        return [*written, write_table(x, path, self.names, overwrite=True, classes=classes)]
+        path = Path(folder) / self.files(name)[1]
+        with writing(folder, path.name):
+            write_table(x, path, self.names, overwrite=True, classes=classes)
+        return [*written, path]
 
 # %% ../../nbs/tools/00_units.ipynb #docunits
 document(globals())
