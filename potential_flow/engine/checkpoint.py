@@ -28,7 +28,14 @@ from torch import Tensor, nn
 
 from ..core import device_of, document, first_line, generator, need
 from .batches import Part, collective_device
-from .config import build_net, net_config, restored, unwrapped
+from potential_flow.engine.config import (
+    build_net,
+    from_plain,
+    net_config,
+    restored,
+    to_plain,
+    unwrapped,
+)
 from .method import from_config, to_config
 from .solvers import Samples, generate
 from .training import Recipe, Run
@@ -119,7 +126,8 @@ def _run_meta(run: Run, tensors: dict) -> dict:
         "n": run.n,
         "source": run.source,
         "seen": run.seen,
-        "options": run.options,
+        "seen_others": run.seen_others,
+        "options": to_plain(run.options),
         "step": run.step,
         "skipped": run.skipped,
         "processes": run.processes,
@@ -129,7 +137,7 @@ def _run_meta(run: Run, tensors: dict) -> dict:
         "net": net_config(run.net),
         "units": _config_of(run.units),
         "source_units": _config_of(run.source_units),
-        "recipe": asdict(run.recipe),
+        "recipe": to_plain(asdict(run.recipe)),
     }
 
 # %% ../../nbs/engine/10_checkpoint.ipynb #chk12002
@@ -167,7 +175,7 @@ def _is_free(run: Run, folder: Path) -> bool:
 def _check_owner(run: Run, folder: Path, overwrite: bool) -> None:
     "A run of many steps does not end in another run's folder."
     wanted = "a folder without another run's checkpoint (resume it, or overwrite it, or choose"
-    need(overwrite or _is_free(run, folder), f"{wanted} another folder)", str(folder))
+    need(overwrite or _is_free(run, folder), f"{wanted} another folder)", folder)
 
 
 def _write(run: Run, folder: Path) -> None:
@@ -256,6 +264,7 @@ _TYPES = {
     "data": str,
     "source": str,
     "seen": str,
+    "seen_others": dict,
     "identity": str,
     "n": int,
 }
@@ -265,7 +274,7 @@ def _read_meta(
     path: Path,  # checkpoint.json
 ) -> dict:
     "The JSON part, checked."
-    need(path.is_file(), "a folder with a checkpoint.json", str(path.parent))
+    need(path.is_file(), "a folder with a checkpoint.json", path.parent)
     try:
         meta = json.loads(path.read_text())
     except (ValueError, RecursionError, OSError) as error:
@@ -273,8 +282,8 @@ def _read_meta(
     good = isinstance(meta, dict) and "format" in meta
     need(good, f"a checkpoint of this library in {path}", type(meta).__name__)
     need(meta["format"] == FORMAT, f"a checkpoint of format {FORMAT} in {path}", meta["format"])
-    # stored since training has run in several of them
-    meta.setdefault("processes", 1)
+    # what older checkpoints of this format do not hold
+    meta = {"processes": 1, "seen_others": {}} | meta
     for name, kind in _TYPES.items():
         right = type(meta.get(name)) is kind
         need(right, f"{name}, a {kind.__name__}, in {path}", meta.get(name))
@@ -367,7 +376,7 @@ def _rebuilt(meta: dict, tensors: dict, classes: Iterable[type], device) -> Run:
         for part in _UNITS
         if meta.get(part) is not None
     }
-    recipe = Recipe(**meta["recipe"])
+    recipe = Recipe(**from_plain(meta["recipe"]))
     need(0 <= meta["skipped"] <= meta["step"], "skipped steps among those done", meta["skipped"])
     run = Run(method, net, recipe, meta["data"], meta["n"], meta["source"], **ways)
     run.ema.load_state_dict(_part(tensors, "ema."))
@@ -389,6 +398,7 @@ def load_run(
         run = _rebuilt(meta, tensors, tuple(nets), device)
         run.skipped, run.seen, run.options = meta["skipped"], meta["seen"], meta["options"]
         run.identity, run.processes = meta["identity"], meta["processes"]
+        run.seen_others = meta["seen_others"]
     if any(name.startswith("rng.") for name in tensors):
         warnings.warn(f"states of generators in {folder} are not used", stacklevel=2)
     return run

@@ -18,7 +18,15 @@ from typing import Callable, ClassVar, Iterable
 import torch
 from torch import Tensor
 
-from ..core import Typed, as_points, document, need, whole_number
+from potential_flow.core import (
+    Typed,
+    as_points,
+    document,
+    first_line,
+    need,
+    number,
+    whole_number,
+)
 from potential_flow.engine.config import (
     class_path,
     find_class,
@@ -63,6 +71,35 @@ def _of_known_kinds(fitted: classmethod) -> classmethod:
     return classmethod(checked)
 
 
+def _of_a_number(prior: Callable) -> Callable:
+    "The verb `prior` of a class, for a number of lines and a temperature."
+
+    @wraps(prior)
+    def checked(self, n, gen=None, device="cpu", temperature=1.0):
+        warm = 0 < number(temperature, "temperature") < math.inf
+        need(warm, "a positive temperature", temperature)
+        return prior(self, whole_number(n, "lines"), gen, device, temperature)
+
+    return checked
+
+
+def _of_known_arguments(network: Callable) -> Callable:
+    "The verb `network` of a class: arguments that its network does not have, in a sentence."
+
+    @wraps(network)
+    def checked(self, *nets, **given):
+        try:
+            return network(self, *nets, **given)
+        except TypeError as error:
+            if str(error).startswith("needed"):
+                raise
+            wanted = f"arguments of the network of {type(self).__name__}"
+            came = f"{', '.join(sorted(given))}: {first_line(error)}"
+            raise TypeError(f"needed {wanted}, got {came}") from error
+
+    return checked
+
+
 class Method(Typed):
     "The protocol of a method; subclasses are frozen dataclasses with a field `shape`."
 
@@ -74,7 +111,8 @@ class Method(Typed):
     def __init_subclass__(cls, **given):
         # what every method refuses, one of yours too, is written once
         super().__init_subclass__(**given)
-        for name, guard in (("times", _of_whole_steps), ("fitted", _of_known_kinds)):
+        guards = {"times": _of_whole_steps, "fitted": _of_known_kinds, "prior": _of_a_number}
+        for name, guard in (guards | {"network": _of_known_arguments}).items():
             if name in vars(cls):
                 setattr(cls, name, guard(vars(cls)[name]))
 

@@ -13,7 +13,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from ..core import bcast, document, flat, need
+from ..core import bcast, document, flat, need, number
 
 # %% ../../nbs/engine/03_steps.ipynb #39586d2f
 def euler(
@@ -61,7 +61,8 @@ def dopri5(
     "An adaptive step of fifth order with error control over the batch (torchdiffeq)."
     from torchdiffeq import odeint
 
-    need(rtol > 0 and atol > 0, "positive tolerances", (rtol, atol))
+    positive = 0 < number(rtol, "rtol") < math.inf and 0 < number(atol, "atol") < math.inf
+    need(positive, "positive tolerances", (rtol, atol))
 
     def adaptive(f, x, s, s_next):
         ends = torch.stack([s, s_next])

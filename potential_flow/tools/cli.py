@@ -19,11 +19,13 @@ import torch
 from fastcore.script import store_true
 from torch import Tensor
 
-from ..core import document, generator, need
+from ..core import Words, document, generator, need
+from ..engine.batches import seen_as
 from ..engine.checkpoint import atomic, load_run, save_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.solvers import Samples, generate
-from ..engine.training import Run, Stopped
+from ..engine.signals import Stopped
+from ..engine.training import Run
 from ..methods.efm import translate
 from .cards import Card
 from .compare import pf_compare
@@ -41,6 +43,7 @@ from potential_flow.tools.plan import (
     Plan,
     absolute,
     need_same,
+    need_there,
     new_run,
     plan_of,
     resumed_run,
@@ -53,7 +56,7 @@ from potential_flow.tools.plots import (
     save_figure,
     trajectories,
 )
-from .tables import read_beside
+from .tables import read_beside, some_of
 from potential_flow.tools.shell import (
     device_named,
     new_folder,
@@ -143,13 +146,13 @@ def pf_train(
     if resume:
         run = resumed_run(out, given, where)
         plan = plan_of(run)
-        need(plan.data, "the --data that the run was trained on", "a run that does not say")
+        need_there(plan, *({"data", "source"} - given.keys()))
     else:
         plan = Plan(**given)
     # a checkpoint may name a data set, but nothing is fetched on its word
     found = {"root": root, "download": not resume}
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
-    run = need_same(run, data) if resume else new_run(plan, data, others, where)
+    run = need_same(run, data, **others) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
     watch = Watch(run, data, out, look_every, tensorboard=tensorboard) if look_every else None
@@ -178,10 +181,8 @@ def _cost(samples: Samples) -> str:
     return f"{int(samples.lost.sum())} lines lost, {samples.nfe} evaluations each"
 
 
-def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
+def _labels_for(run: Run, label: str, n: int) -> Tensor:  # (n,)
     "The classes that are asked for, by number, by name, or all in turn."
-    if not label:
-        return None
     names = [str(name) for name in run.options.get("class_names", [])]
     classes = getattr(run.best, "classes", 0) or len(names)
     if label == "all":
@@ -191,19 +192,20 @@ def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
     by_number = label.isdecimal() and not (names and all(map(str.isdecimal, names)))
     index = names.index(label) if label in names else int(label) if by_number else -1
     known = 0 <= index and (classes == 0 or index < classes)
-    need(known, f"a label below {classes}, or out of {', '.join(names)}", label)
+    named = f", or out of {some_of(names, 20)}" if names else ""
+    need(known, f"a label below {classes}{named}", label)
     return torch.full((n,), index)
 
 
 def _asked(run: Run, label: str, guidance: float, n: int) -> tuple:  # network, labels
     "The network to sample from, and the classes that are asked for."
-    labels = _labels_for(run, label, n)
     net = run.best
-    if labels is None:
+    if not label:
         need(guidance == 1, "a --label for --guidance", guidance)
         return net, None
     wanted = "a run that was trained with --conditional for --label"
     need(takes_label(net), wanted, type(net).__name__)
+    labels = _labels_for(run, label, n)
     return (net if guidance == 1 else Guided(net, guidance)), labels
 
 
@@ -274,11 +276,16 @@ def _data_of(run: Run, data: str, root: str) -> Data:
     plan = plan_of(run)
     name = absolute(data) or plan.data
     wanted = "the data of the run (--data), which it does not know by a name"
-    need(name, wanted, "a run that was trained in Python")
+    need(name, wanted, Words("a run that was trained in Python"))
+    if not data:
+        need_there(plan, "data")
     found = plan.load(name, plan.seed, root, download=bool(data))
-    seen = f"{len(found)} points, {found.checksum()}"
-    if run.seen and run.seen != seen:
-        warnings.warn("these are not the data that the run was trained on", stacklevel=3)
+    sizes = ", ".join(map(str, run.method.shape))
+    need(found.shape == run.method.shape, f"data (--data) of shape ({sizes}) as the run's", found)
+    seen = seen_as(found)
+    if run.seen not in ("", seen):
+        said = f"the run was trained on {run.seen}; {name} holds others, {seen}"
+        warnings.warn(said, stacklevel=3)
     return found
 
 
@@ -291,8 +298,8 @@ def _print_scores(scores: dict) -> None:
 def _numbers(text: str, what: str) -> tuple:
     "Whole numbers from text such as 0,1,2."
     words = [word.strip() for word in text.split(",") if word.strip()]
-    for word in words:
-        need(word.isdecimal(), f"whole numbers with commas between them for {what}", text)
+    known = all(word.isdecimal() for word in words) and (words or not text)
+    need(known, f"whole numbers with commas between them for {what}", text)
     return tuple(map(int, words))
 
 

@@ -13,9 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import Typed, document, generator, need
+from potential_flow.core import (
+    Typed,
+    Words,
+    document,
+    generator,
+    need,
+    whole_number,
+)
+from ..engine.batches import as_labels
 from .dataset import Collection, Data, Images, Toy
-from .dataset import as_labels, as_own, is_image, split
+from .dataset import as_own, is_image, split, unknown_classes
 from .files import read_images, read_points, write_image  # noqa: F401
 from .tables import TABLES, Parts, read_table
 from .units import Columns
@@ -46,7 +54,8 @@ def digits(
     "scikit-learn's 8×8 digits, always split in the same way."
     from sklearn.datasets import load_digits
 
-    need(1 <= held_out < 1796, "between 1 and 1795 test images", held_out)
+    few = whole_number(held_out, "test images") < 1796
+    need(few, "between 1 and 1795 test images", held_out)
     rows, labels = load_digits(return_X_y=True)
     pixels = torch.tensor(rows, dtype=torch.float32).view(-1, 1, 8, 8) / 16
     labels = torch.tensor(labels)
@@ -101,7 +110,7 @@ def coloured_images(
     copies: int = 1,  # colours for each image
 ) -> Images:
     "Both parts in random colours, of 256 levels; labels stay."
-    gen = generator(0)
+    gen, copies = generator(0), whole_number(copies, "copies")
 
     def painted(part: Tensor) -> Tensor:
         pixels = grey.units.pixels(part).repeat(copies, 1, 1, 1)
@@ -129,6 +138,18 @@ class _Options(Typed):
     flips: bool = False  # of images
     dequantise: bool = False  # of images
 
+    def __post_init__(self):
+        generator(self.seed)
+        need(0 <= self.held_out < 1, "a held-out share in [0, 1)", self.held_out)
+        need(self.size is None or self.size >= 1, "a positive size", self.size)
+        need(self.channels in (None, 1, 3), "1 or 3 channels", self.channels)
+        need(isinstance(self.root, (str, Path)), "root, a folder", self.root, TypeError)
+
+    def said(self) -> dict:
+        "What differs from the defaults."
+        values = asdict(self)
+        return {name: v for name, v in values.items() if v != getattr(_Options, name)}
+
     def record(self) -> dict:
         "What a checkpoint stores: all but where downloads lie."
         apart = ("root", "download")
@@ -136,10 +157,9 @@ class _Options(Typed):
 
     def only(self, what: str, *allowed: str) -> None:
         "Refuse options that mean nothing for this kind of data."
-        general = {"n", "seed", "root", "download", "held_out"}
-        for name, value in asdict(self).items():
-            used = name in general or name in allowed or value == getattr(_Options, name)
-            need(used, f"no option {name} for {what}", value)
+        general = ("n", "seed", "root", "download", "held_out")
+        for name, value in self.said().items():
+            need(name in (*general, *allowed), f"no option {name} for {what}", value)
 
 
 _CHANGES = ("flips", "dequantise")
@@ -180,6 +200,13 @@ def _named_images(name: str, options: _Options) -> Images:
     return replace(images, name=name, options=options.record(), **_changes(options))
 
 # %% ../../nbs/tools/05_data.ipynb #dat00034
+def _every_class_trained(rows: Tensor, test_rows: Tensor, labels: Tensor) -> tuple:
+    "A class that would be held out as a whole stays in the training part."
+    unknown = unknown_classes(labels[test_rows], labels[rows])
+    back = torch.isin(labels[test_rows], torch.tensor(unknown, dtype=torch.int64))
+    return torch.cat([rows, test_rows[back]]).sort().values, test_rows[~back]
+
+
 def _with_test(parts: Parts, share: float) -> Parts:
     "Parts with a test part; where there is none, a share is held out."
     if parts.test is not None:
@@ -187,6 +214,7 @@ def _with_test(parts: Parts, share: float) -> Parts:
     rows, test_rows = split(len(parts.train), share)
     labels = test_labels = None
     if parts.labels is not None:
+        rows, test_rows = _every_class_trained(rows, test_rows, parts.labels)
         labels, test_labels = parts.labels[rows], parts.labels[test_rows]
     chosen = {"train": parts.train[rows], "test": parts.train[test_rows]}
     return parts._replace(**chosen, labels=labels, test_labels=test_labels)
@@ -228,6 +256,12 @@ def _points(parts: Parts, name: str, options: _Options) -> Data:
     labels, test_labels = parts.labels, parts.test_labels
     labels = None if labels is None else as_labels(labels, len(own))
     if test_labels is not None:
+        both = test is not None and labels is not None
+        need(
+            both,
+            f"labels and a test part beside the test labels of {what}",
+            Words("test labels alone"),
+        )
         test_labels = as_labels(test_labels, len(test), "test labels")
     parts = Parts(own, test, labels, test_labels)
     if is_image(own):
@@ -245,11 +279,12 @@ def _by_name(name: str, options: _Options) -> Data:
     if base in _NAMED:
         return _named_images(name, options)
     known = ", ".join([*TOYS, *IMAGES])
-    need(bool(name) and path.exists(), f"a data set out of {known}, or a path that exists", name)
+    wanted = f"a data set out of {known}, or a path that exists"
+    need(bool(name) and path.exists(), wanted, Words(repr(name)))
     if path.is_dir():
         return _folder(path, options)
     wanted = f"a folder of images or a file ({', '.join(TABLES)})"
-    need(path.suffix.lower() in TABLES, wanted, name)
+    need(path.suffix.lower() in TABLES, wanted, path)
     return _file(path, options)
 
 
@@ -262,7 +297,7 @@ def _in_memory(data, options: _Options) -> Data:
         return _points(Parts(data[0], labels=data[1]), "", options)
     readable = hasattr(data, "__len__") and hasattr(data, "__getitem__")
     wanted = "a name, a path, a tensor, an array, a pair (points, labels) or a map-style data set"
-    need(readable and not isinstance(data, dict), wanted, data, TypeError)
+    need(readable and not isinstance(data, (dict, bytes)), wanted, data, TypeError)
     need(len(data) > 1, "at least two items", data)
     options.only("a data set")
     return Collection.of(data, options.held_out, options=options.record())
@@ -283,11 +318,12 @@ def load_data(
     dequantise: bool = False,  # images: add noise of one level to a batch?
 ) -> Data:
     "Data by name, from a path, or from memory: parts, labels, units, a picture and a judge."
-    if isinstance(data, Data):
-        return data
     where = {"n": n, "seed": seed, "root": root, "download": download, "held_out": held_out}
     files = {"size": size, "channels": channels, "label_column": label_column, "strict": strict}
     options = _Options(**where, **files, flips=flips, dequantise=dequantise)
+    if isinstance(data, Data):
+        need(not options.said(), "no options for data that are loaded already", options.said())
+        return data
     if isinstance(data, (str, Path)):
         return _by_name(str(data), options)
     return _in_memory(data, options)

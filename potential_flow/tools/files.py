@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import as_points, document, need
+from ..core import Words, as_points, document, need, whole_number
 from ..engine.checkpoint import atomic
-from .tables import TABLES, Parts, read_table, reason, write_table
+from .tables import TABLES, Parts, read_table, reason, some_of, write_table
 
 # %% ../../nbs/tools/02_files.ipynb #fil00008
 _KINDS = (
@@ -154,6 +154,14 @@ def _read_files(paths: list, one_class: str, size: int | None) -> _Found:
     return found
 
 
+def _refuse_deeper(one_class: Path, inside: list) -> None:
+    "Images below the folder of a class might belong to another one."
+    below = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    deeper = [path.name for path in below if any(map(_is_image_file, path.rglob("*")))]
+    wanted = f"the images of the class {one_class.name} in {one_class} itself"
+    need(not deeper, wanted, Words(f"images in folders below it: {some_of(deeper)}"))
+
+
 def _read_part(folder: Path, size: int | None) -> _Found:
     "The images of a folder, or those of its class subfolders."
     inside = sorted(folder.iterdir())
@@ -161,11 +169,13 @@ def _read_part(folder: Path, size: int | None) -> _Found:
     found = _read_files([path for path in inside if path not in subfolders], "", size)
     # an empty folder is named itself
     contents = [sorted(sub.iterdir()) or [sub] for sub in subfolders]
+    for sub, paths in zip(subfolders, contents):
+        _refuse_deeper(sub, paths)
     below = [_read_files(paths, sub.name, size) for paths, sub in zip(contents, subfolders)]
     labelled = [part for part in below if part.images]
     mixed = bool(found.images and labelled)
     wanted = f"images in {folder} or in its class subfolders, not in both"
-    need(not mixed, wanted, [path.name for path in subfolders])
+    need(not mixed, wanted, Words(f"images beside {some_of([p.name for p in subfolders])}"))
     for part in below:
         for mine, more in zip(found, part):
             mine.extend(more)
@@ -176,19 +186,19 @@ def _report(folder: Path, skipped: list, count: int, strict: bool) -> None:
     "Say what was skipped, or refuse it."
     if not skipped:
         return
-    names = ", ".join(str(path.relative_to(folder)) for path in skipped[:5])
-    more = ", …" if len(skipped) > 5 else ""
-    need(not strict, f"only whole images in {folder}", f"{len(skipped)} others: {names}{more}")
-    note = f"skipped {len(skipped)} of {len(skipped) + count} files in {folder}: {names}{more}"
+    names = some_of([str(path.relative_to(folder)) for path in skipped])
+    said = Words(f"{len(skipped)} others: {names} (hidden, broken or no images)")
+    need(not strict, f"only whole images in {folder}", said)
+    note = f"skipped {len(skipped)} of {len(skipped) + count} files in {folder}: {names}"
     warnings.warn(f"{note} (hidden, broken or no images)", stacklevel=4)
 
 
 def _stacked(folder: Path, images: list, channels: int) -> Tensor:
     "Images of one size and number of channels in one tensor."
     sizes = Counter(tuple(image.shape[1:]) for image in images)
-    shown = ", ".join(f"{height}×{width}" for height, width in sorted(sizes)[:4])
+    shown = some_of([f"{height}×{width}" for height, width in sorted(sizes)], 4)
     wanted = f"images of one size in {folder} (or --size 32, to have them resized)"
-    need(len(sizes) == 1, wanted, f"{len(sizes)} sizes: {shown}")
+    need(len(sizes) == 1, wanted, Words(f"{len(sizes)} sizes: {shown}"))
     return torch.stack([_with_channels(image, channels) for image in images])
 
 
@@ -199,7 +209,7 @@ def _indices(found: list, names: list) -> Tensor | None:
 # %% ../../nbs/tools/02_files.ipynb #fil00014
 def _parts_in(folder: Path) -> list:
     "The folders train and test, where there are such; else the folder itself."
-    need(folder.is_dir(), "a folder of images", str(folder))
+    need(folder.is_dir(), "a folder of images", folder)
     parts = [folder / name for name in ("train", "test")]
     there = [part for part in parts if part.is_dir()]
     return there if parts[0] in there else [folder]
@@ -214,8 +224,9 @@ def _class_names(folder: Path, found: list) -> list:
     "Names of the classes of the training part; the test part has no others."
     names = sorted(set(found[0].classes))
     tested = sorted(set(found[-1].classes))
-    wanted = f"classes of the training part in {folder}: {', '.join(names)}"
-    need(set(tested) <= set(names), wanted, tested)
+    wanted = f"classes of the training part in {folder}: {some_of(names, 20) or 'none'}"
+    strange = [name or "images without one" for name in tested if name not in names]
+    need(not strange, wanted, Words(some_of(strange, 20)))
     return names
 
 
@@ -227,14 +238,15 @@ def read_images(
 ) -> Parts:  # levels as uint8, (M, C, H, W)
     "The images of a folder, their classes, and a test part where there is one."
     folder = Path(folder)
-    need(channels in (None, 1, 3), "1 or 3 channels", channels)
-    need(size is None or size >= 1, "a positive size", size)
+    need(channels in (None, 1, 3) and channels is not True, "1 or 3 channels", channels)
+    size = None if size is None else whole_number(size, "pixels (a positive size)")
     parts = _parts_in(folder)
     found = [_read_part(part, size) for part in parts]
     images = [image for part in found for image in part.images]
     skipped = [path for part in found for path in part.skipped] + _spare(folder, parts)
     _report(folder, skipped, len(images), strict)
-    need(all(part.images for part in found), f"PNG or JPEG images in {folder}", str(folder))
+    empty = [part.name for part, those in zip(parts, found) if not those.images]
+    need(not empty, f"PNG or JPEG images in {folder}", Words(f"none in {', '.join(empty)}"))
     pixels = _stacked(folder, images, channels or max(map(len, images)))
     names = _class_names(folder, found)
     train, *test = pixels.split([len(part.images) for part in found])
@@ -275,7 +287,7 @@ def read_points(
 ) -> tuple:  # points in their own units (n, *shape), and a name for each
     "Points to translate; pixels of images are in [0, 1]."
     path, shape = Path(path), tuple(shape)
-    need(path.exists(), "a folder of images, an image or a table", str(path))
+    need(path.exists(), "a folder of images, an image or a table", path)
     if path.suffix.lower() in TABLES:
         x = read_table(path).train
         x = x / 255 if x.dtype == torch.uint8 else x
@@ -286,7 +298,7 @@ def read_points(
     candidates = sorted(path.iterdir()) if path.is_dir() else [path]
     files = [file for file in candidates if file.suffix.lower() in _ENDINGS]
     files = [file for file in files if not file.name.startswith(".")]
-    need(len(files) > 0, f"PNG or JPEG images in {path}", str(path))
+    need(len(files) > 0, f"PNG or JPEG images in {path}", Words("none"))
     return torch.stack([_fitting(file, shape) for file in files]), _unique_names(files)
 
 # %% ../../nbs/tools/02_files.ipynb #fil00022
@@ -349,7 +361,8 @@ def write_images(
     need(len(pixels) > 0, "at least one image", pixels)
     folder.mkdir(parents=True, exist_ok=True)
     earlier = _numbered(folder)
-    need(overwrite or not earlier, f"a folder without numbered images: {folder}", len(earlier))
+    said = Words(f"{len(earlier)} of them (overwrite=True replaces them)")
+    need(overwrite or not earlier, f"a folder without numbered images: {folder}", said)
     _remove(earlier, folder)
     names = [""] * len(pixels) if classes is None else _subfolders(classes)
     need(len(names) == len(pixels), f"a class for each of {len(pixels)} images", len(names))

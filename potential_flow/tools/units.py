@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Iterable, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from ..core import document, need
+from ..core import document, need, whole_number
 
 # %% ../../nbs/tools/00_units.ipynb #unt00008
 class Classes(NamedTuple):
@@ -99,6 +99,7 @@ class Units(nn.Module):
     ) -> "Units":  # the same object
         "Take shift and scale from data; data that do not vary are refused."
         need(len(y) > 1, "at least two points", y)
+        chunk = whole_number(chunk, "points converted at a time (chunk)")
         mean, squares, largest = _moments(_Converted(y, self._own, chunk))
         need(bool(squares.isfinite().all()), "finite data", y)
         spread = self._spread(squares, len(y), _CONSTANT * largest)
