@@ -23,7 +23,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from ..core import document, first_line, need
+from ..core import Words, document, first_line, need
 
 # %% ../../nbs/engine/00_config.ipynb #cfg00006
 def to_plain(
@@ -80,8 +80,7 @@ def as_classes(
     several = isinstance(nets, Iterable) and not isinstance(nets, (str, nn.Module))
     found = tuple(nets) if several else (nets,)
     for cls in found:
-        came = f"the network {type(cls).__name__}" if isinstance(cls, nn.Module) else cls
-        need(isinstance(cls, type), "classes of your own, such as nets=[Mine]", came, TypeError)
+        need(isinstance(cls, type), "classes of your own, such as nets=[Mine]", cls, TypeError)
     return found
 
 
@@ -181,7 +180,7 @@ def _plain_state(net: nn.Module) -> dict:
         need(isinstance(value, Tensor), wanted, value)
         wanted = "layers whose sizes are known when they are made (nn.Linear, not nn.LazyLinear)"
         around = type(parts.get(name.rpartition(".")[0].rpartition(".")[0], net)).__name__
-        need(not is_lazy(value), wanted, f"{owner} in {around}")
+        need(not is_lazy(value), wanted, Words(f"{owner} in {around}"))
     return state
 
 
@@ -207,11 +206,11 @@ def _need_names(net: nn.Module, place: str) -> None:
         return
     wanted = f"a class of your own that makes its layers{place} (class Mine(nn.Module))"
     container = cls.__init__ in [known.__init__ for known in _CONTAINERS]
-    need(not container, wanted, f"{cls.__name__}, whose layers are handed in")
+    need(not container, wanted, Words(f"{cls.__name__}, whose layers are handed in"))
     for name, parameter in inspect.signature(cls).parameters.items():
         unnamed = parameter.kind is parameter.VAR_POSITIONAL
         wanted = f"{cls.__name__} to name its arguments, or to keep a dict self.config"
-        need(not unnamed, wanted, f"*{name}")
+        need(not unnamed, wanted, Words(f"*{name}"))
 
 
 def _remembered(net: nn.Module, place: str) -> dict:  # {name: value}
@@ -226,7 +225,9 @@ def _remembered(net: nn.Module, place: str) -> dict:  # {name: value}
         if kept:
             found[name] = value
         wanted = f"{cls} to keep its argument {name} (self.{name} = {name}, or a dict self.config)"
-        need(kept or parameter.default is not parameter.empty, wanted, "nothing of that name")
+        need(
+            kept or parameter.default is not parameter.empty, wanted, Words("nothing of that name")
+        )
     return found
 
 
@@ -399,7 +400,7 @@ def build_for(
         unlike = sorted(set(outline.items()) ^ set(shapes.items()))
         name = unlike[0][0] if unlike else ""
         stored, made = shapes.get(name, "nothing"), outline.get(name, "nothing")
-        got = f"{name}: {stored} is stored, {made} is made"
+        got = Words(f"{name}: {stored} is stored, {made} is made")
         need(not unlike, wanted.format(_owner_of(config, name)), got)
     with torch.random.fork_rng(devices=[]):
         return build()
@@ -455,7 +456,7 @@ def rebuilt(
     for name in sorted(before.keys() | after.keys()):
         was, came = before.get(name, "nothing"), after.get(name, "nothing")
         owner = _owner_of(config, name)
-        need(was == came, wanted.format(owner), f"{came} in place of {was}")
+        need(was == came, wanted.format(owner), Words(f"{came} in place of {was}"))
     return again
 
 # %% ../../nbs/engine/00_config.ipynb #docconfi
