@@ -126,6 +126,10 @@ def tensor_of(
         return torch.from_numpy(plain)
 
 
+def _from(least: int) -> str:
+    return "from 0 on" if least == 0 else f"from 0 on, or {least} for none"
+
+
 def as_labels(
     labels,  # whole numbers: a tensor, an array or a list
     count: int,  # how many there must be
@@ -133,7 +137,7 @@ def as_labels(
     least: int = 0,  # the smallest that is known
 ) -> Tensor:  # (count,), int64
     "Labels as int64, checked."
-    wanted = f"{name} for each of {count} points, whole numbers from {least} on"
+    wanted = f"{name} for each of {count} points, whole numbers {_from(least)}"
     if isinstance(labels, numpy.ndarray):
         labels = tensor_of(labels, wanted)
     try:
@@ -156,7 +160,7 @@ def _whole_label(label: Any, least: int) -> int:
         same = bool(whole == label)
     except (TypeError, ValueError, RuntimeError):
         whole, same = least, False
-    wanted = f"labels that are whole numbers from {least} on, one for an item"
+    wanted = f"labels that are whole numbers {_from(least)}, one for an item"
     wanted += " (of a one-hot row, its argmax())" if getattr(label, "ndim", 0) == 1 else ""
     need(same and whole >= least, wanted, label)
     return whole

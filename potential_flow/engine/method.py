@@ -105,6 +105,8 @@ class Method(Typed):
 
     shape: tuple  # shape of a data point
     lr: ClassVar[float] = 2e-3  # a learning rate that suits its networks
+    # arguments of an `ImageBackbone` behind it: what it answers, how it sees s; None: not by itself
+    backbone: ClassVar[dict | None] = {}
     # does the loss meet its batch in order, each target its own point's, so that labels can go by?
     conditional: ClassVar[bool] = False
 

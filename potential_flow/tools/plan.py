@@ -147,12 +147,12 @@ def _own_network(path: str, args: dict) -> torch.nn.Module:
 
 def _image_network(method: Method, classes: int) -> torch.nn.Module | None:
     "A U-Net for images of 12×12 and more, if the method has a place for one; else nothing."
-    preset = suited(method.shape)
-    if preset is None or "net" not in inspect.signature(method.network).parameters:
+    preset, takes = suited(method.shape), inspect.signature(method.network).parameters
+    if preset is None or method.backbone is None or "net" not in takes:
         return None
     # levels are seen through their logarithm, times, which may be zero, as they are
     positive = bool((method.times(2) > 0).all())
-    seen = {"logarithm": positive, "rate": 4.0 if positive else 30.0}
+    seen = {"logarithm": positive, "rate": 4.0 if positive else 30.0} | method.backbone
     try:
         net = ImageBackbone(method.shape, classes=classes, **seen | preset)
     except ImportError as error:
