@@ -320,7 +320,7 @@ def need_match(
     # a network that is right on Gaussian data knows how many there are
     own = getattr(net, "D", due) if hasattr(net, "sigma_data") else due
     wanted = f"a network for D = {due}, as the method {type(method).__name__}"
-    need(own == due, wanted, Words(f"{name} for D = {own}"))
+    need(due is None or own == due, wanted, Words(f"{name} for D = {own}"))
     weights = sum(weight.numel() for weight in net.parameters())
     largest = max(_LARGEST, weights)
     need(method.N <= largest, f"points of at most {largest:,} numbers", method.shape)
