@@ -160,9 +160,7 @@ def pf_train(
         return _say_cost(run, data, plan, others, workers=workers)
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
     if look_every:
-        options["watch"] = Watch(
-            run, data, out, look_every, tensorboard=tensorboard, overwrite=overwrite
-        )
+        options["watch"] = Watch(run, data, out, look_every, 500, 17, tensorboard, overwrite)
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
