@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from ..core import device_of, document, need, spread_over
 from potential_flow.engine.batches import (
+    UNLIKE,
     Part,
     as_source,
     batches,
     lent_generators,
     step_generator,
+    unlike_columns,
 )
 from potential_flow.engine.conditions import (
     FAULTS,
@@ -144,6 +146,10 @@ def _check_source(run: Any, source) -> Tensor | None:  # labels of some points, 
     need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
     need(bool(y.isfinite().all()), "finite data", y)
     warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
+    if run.units is None and source.units is None and unlike_columns(y):
+        said = f"columns whose deviations differ by more than a factor of {UNLIKE}, or that do not "
+        said += "vary: `load_data(y)` scales each by itself, and its units bring the samples back"
+        warnings.warn(said, stacklevel=4)
     seen = f"{len(source)} points, {source.checksum()}"
     need(run.seen in ("", seen), f"the data that this run has seen ({run.seen})", seen)
     run.seen = seen
