@@ -22,7 +22,7 @@ from ..engine.conditions import FAULTS
 from ..engine.method import Method, find_method
 from ..engine.training import Recipe, Run
 from ..nets.images import ImageBackbone, suited
-from .data import IMAGES, TOYS, load_data
+from .data import TOYS, is_name, load_data
 from .dataset import Data
 from .shell import options_of, own_class, own_classes
 from .tables import some_of
@@ -40,7 +40,7 @@ def _known_options(name: str) -> tuple:
     path, changes = Path(name), ("flips", "dequantise")
     if name in TOYS:
         return ()
-    if name.partition(":")[0] in IMAGES:
+    if is_name(name):
         return changes
     if path.is_dir():
         return ("size", "channels", "strict", *changes)
@@ -97,12 +97,11 @@ class Plan:
 
 # %% ../../nbs/tools/09_plan.ipynb #pln00007
 def absolute(
-    name: str,  # of a data set, or a path
+    name: str | Path,  # of a data set, or a path
 ) -> str:
     "A path that holds from everywhere; a name as it is, even beside a folder called like it."
-    known = name in TOYS or name.partition(":")[0] in IMAGES
-    here = bool(name) and not known and Path(name).exists()
-    return str(Path(name).resolve()) if here else name
+    here = not is_name(name) and name != "" and Path(name).exists()
+    return str(Path(name).resolve()) if here else str(name)
 
 
 def points_in(
