@@ -1,11 +1,13 @@
 """Speed of the networks for images in training, and what takes the time.
 
-Run by hand: python tests/bench_images.py [--quick] [--compiled] [--processes 2]. Times are those
-that the processor spent in this process (on one thread, so that other work on the machine counts
-little), the smallest of several steps that alternate between the networks: PFGM++ at its default
-D, 28×28, forward, backward, AdamW. With --processes it is the clock, of one process with so many
-threads and of so many processes with one thread each, by PyTorch's DistributedDataParallel; only
-an idle machine answers that.
+Run by hand: python tests/bench_images.py [--quick] [--compiled] [--processes 2] [--targets].
+Times are those that the processor spent in this process (on one thread, so that other work on the
+machine counts little), the smallest of several steps that alternate between the networks: PFGM++
+at its default D, 28×28, forward, backward, AdamW. With --processes it is the clock, of one process
+with so many threads and of so many processes with one thread each, by PyTorch's
+DistributedDataParallel; only an idle machine answers that. With --targets it is the share of a
+training step that the target of a field takes, with 60,000 random images of that size: all of the
+loss but the network.
 """
 
 import argparse
@@ -19,6 +21,9 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from potential_flow.methods.efm import EFM
+from potential_flow.methods.efm_field import EFMDirection
+from potential_flow.methods.pfgm_field import PFGMField
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.images import ImageBackbone, small, unet
 
@@ -124,6 +129,77 @@ def matrix_rates():
         print(f"{dtype}: {2 * 512**3 / best / 1e9:.1f} GFLOP/s on one thread")
 
 
+# "as fitted": what `fitted` chooses for so many images
+TARGETS = {
+    "PFGM, all charges": (PFGMField, dict(points=0)),
+    "PFGM, 4,096 of them (as fitted)": (PFGMField, {}),
+    "EFM, all charges": (EFM, dict(averaged=True)),
+    "EFM, single charges (as fitted)": (EFM, {}),
+    "EFM, a table": (EFM, dict(points=256)),
+    "direction, a table (as fitted)": (EFMDirection, dict(points=4096)),
+    "direction, 4,096 charges": (EFMDirection, dict(points=0)),
+    "PFGM++, which has no sum": (PFGMpp, {}),
+}
+
+
+class Answered:
+    "A network's answer without the network: what is left of a loss is its target."
+
+    def __init__(self, net, x):
+        with torch.no_grad():
+            self.answer = net(x, torch.ones(len(x)))
+
+    def __call__(self, x, s):
+        return self.answer
+
+
+def seconds(function, repeats):
+    "The least that the processor spends, after one call that does not count."
+    best = float("inf")
+    function()
+    for _ in range(repeats):
+        start = time.process_time()
+        function()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def target_row(cls, given, y, repeats, batch=128):
+    "Seconds of `prepare`, of a target and of a step."
+    method, gen = cls.fitted(y, **given), torch.Generator().manual_seed(0)
+    start = time.process_time()
+    prepared = method.prepare(y, gen)
+    before = time.process_time() - start
+    torch.manual_seed(0)
+    backbone = ImageBackbone(SHAPE, **small() | dict(method.backbone))
+    net = method.network(net=backbone).train()
+    opt = torch.optim.AdamW(net.parameters(), 1e-3)
+    answered = Answered(net, y[:batch])
+
+    def step():
+        loss = method.loss(net, y[:batch], gen, **prepared).mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+
+    def target():
+        method.loss(answered, y[:batch], gen, **prepared)
+
+    return before, seconds(target, repeats), seconds(step, repeats)
+
+
+def targets(repeats):
+    "One row per target."
+    y = torch.randn(60_000, *SHAPE, generator=torch.Generator().manual_seed(0))
+    heads = ["prepare, s", "target, ms", "step, ms", "share"]
+    print(f"{'target':32}" + "".join(f"{head:>12}" for head in heads))
+    for name, (cls, given) in TARGETS.items():
+        before, target, step = target_row(cls, given, y, repeats)
+        numbers = [f"{before:.1f}", f"{1e3 * target:.1f}", f"{1e3 * step:.0f}"]
+        numbers.append(f"{target / step:.1%}")
+        print(f"{name:32}" + "".join(f"{number:>12}" for number in numbers), flush=True)
+
+
 def one_of(rank, world, threads, steps):
     "A process of a training on several."
     torch.set_num_threads(threads)
@@ -150,6 +226,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few steps")
     parser.add_argument("--compiled", action="store_true", help="a compiled network, too (minutes)")
+    parser.add_argument("--targets", action="store_true", help="what the fields cost in a step")
     parser.add_argument("--processes", type=int, default=0, help="by the clock, so many")
     given = parser.parse_args()
     if given.processes:
@@ -158,6 +235,9 @@ def main():
             mp.spawn(one_of, (world, threads, steps), nprocs=world)
         return
     torch.set_num_threads(1)
+    if given.targets:
+        targets(repeats=2 if given.quick else 5)
+        return
     matrix_rates()
     networks = NETWORKS
     if given.compiled:

@@ -24,6 +24,7 @@ from potential_flow.engine.training import Recipe, Run, steps
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
+from potential_flow.tools.data import load_data
 from potential_flow.tools.files import write_images
 from potential_flow.tools.shell import spelt
 from potential_flow.tools.toys import moons
@@ -221,6 +222,71 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
     ended = process("pf_train", "--out", tmp_path / "file" / "x", "--data", "moons")
     assert ended.returncode == 2 and "can be written" in ended.stderr
     assert ended.stderr.startswith("pf_train: ") and ended.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def translated(tmp_path, capsys, monkeypatch):
+    "A run of three steps between two files; where they lie."
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("plate", 0), ("start", 1), ("other", 2)):
+        np.save(f"{name}.npy", moons(60, generator(seed)).numpy())
+    words = ["--method", "EFM", "--data", "plate.npy", "--source", "start.npy", "--out", "run"]
+    sizes = ["--batch", 8, "--width", 8, "--depth", 1, "--steps", 3]
+    assert command(capsys, "pf_train", *words, *sizes)[0] == 0
+    (tmp_path / "moved").mkdir()
+    return tmp_path
+
+
+def resumed(capsys, steps, *words):
+    "Exit code, error and steps of the run that goes on."
+    code, error = command(capsys, "pf_train", "--out", "run", "--resume", "--steps", steps, *words)
+    return code, error, load_run("run").step
+
+
+def test_both_data_sets_of_a_run_may_move_and_not_change(translated, capsys):
+    for option, name in (("data", "plate.npy"), ("source", "start.npy")):
+        file, there = Path(name), Path("moved") / name
+        kept = file.read_bytes()
+        file.write_bytes(Path("other.npy").read_bytes())
+        code, error, step = resumed(capsys, 9)
+        assert (code, step) == (2, load_run("run").step) and f"own --{option}, 54 points" in error
+        file.unlink()
+        code, error, step = resumed(capsys, 9)
+        assert code == 2 and f"--{option} and where they are now" in error and name in error
+        code, error, _ = resumed(capsys, 9, f"--{option}", "other.npy")
+        assert code == 2 and f"own --{option}, 54 points" in error and "other.npy" in error
+        there.write_bytes(kept)
+        done = load_run("run").step + 1
+        assert resumed(capsys, done, f"--{option}", there) == (0, "", done)
+        # it is remembered where they lie
+        assert resumed(capsys, done + 1) == (0, "", done + 1)
+    run = load_run("run")
+    assert [Path(name).parent.name for name in (run.data, run.source)] == ["moved", "moved"]
+    y, other = (load_data(f"{name}.npy") for name in ("moved/plate", "other"))
+    with pytest.raises(ValueError, match="the source that this run has seen"):
+        run.fit(y, steps=20, source=other)
+
+
+def test_a_run_without_its_data_draws_samples_and_says_what_is_missing(tmp_path, capsys):
+    levels = torch.randint(0, 255, (20, 1, 8, 8), dtype=torch.uint8, generator=generator(0))
+    for name in ("cat", "dog"):
+        write_images(levels, tmp_path / "pets" / name)
+    words = ["--data", tmp_path / "pets", "--size", 4, "--out", tmp_path / "run", "--steps", 2]
+    assert command(capsys, "pf_train", *words, "--batch", 8, "--width", 8)[0] == 0
+    (tmp_path / "pets").rename(tmp_path / "kept")
+    usual = (tmp_path / "run", "--n", 40, "--out", tmp_path / "out")
+    assert command(capsys, "pf_sample", *usual, "--png")[0] == 0
+    assert len(list((tmp_path / "out" / "images").glob("*.png"))) == 40
+    code, error = command(capsys, "pf_evaluate", *usual)
+    assert code == 2 and "--data and where they are now" in error and "pets" in error
+    code, error = command(capsys, "pf_evaluate", *usual, "--data", "moons")
+    assert code == 2 and "of shape (1, 4, 4) as the run's" in error
+    assert command(capsys, "pf_evaluate", *usual, "--data", tmp_path / "kept") == (0, "")
+    # classes of other names are other classes, though the images are the same
+    (tmp_path / "kept" / "cat").rename(tmp_path / "kept" / "bird")
+    words = ["--resume", "--steps", 3, "--data", tmp_path / "kept"]
+    code, error = command(capsys, "pf_train", "--out", tmp_path / "run", *words)
+    assert code == 2 and "own classes (cat, dog)" in error and "got bird, dog" in error
 
 
 @pytest.mark.parametrize("name", ["pf_sample", "pf_evaluate"])

@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from potential_flow.core import generator
 from potential_flow.engine.batches import lent_generators
 from potential_flow.engine.checkpoint import load_run, read_checkpoint, save_run
-from potential_flow.engine.training import Recipe, Run, Stopped, steps
+from potential_flow.engine.signals import Stopped
+from potential_flow.engine.training import Recipe, Run, steps
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
@@ -139,19 +140,12 @@ def test_a_signal_leaves_the_step_it_came_in(tmp_path):
 
 def train_until_signal(folder, number):
     "Five steps, and a signal."
-    for event in steps_with_checkpoint(folder):
-        if event == 5:
+
+    def watch(event):
+        if event.step == 5:
             signal.raise_signal(number)
 
-
-def steps_with_checkpoint(folder):
-    "Steps of a fresh run that leaves a checkpoint when it is stopped."
-    from potential_flow.engine.checkpoint import saving
-
-    run = fresh_run()
-    with saving(run, folder):
-        for event in steps(run, data()):
-            yield event.step
+    fresh_run().fit(data(), out=folder, watch=watch, progress=False)
 
 
 @needs_fork

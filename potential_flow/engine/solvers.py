@@ -207,8 +207,15 @@ def _bound(net: Callable, labels: Tensor | None, part: slice) -> Callable:
     return net if labels is None else Bound(net, labels[part])
 
 
-def _parts(n: int, batch: int) -> list:  # slices
-    "n lines in batches."
+# so many numbers at a time leave room for what a network of images keeps of them for a gradient
+_AT_A_TIME = 2**18
+
+
+def _parts(x: Tensor, batch: int | None, most: int = 10_000) -> list:  # slices
+    "Lines (n, *state) in batches of a given size, or of one that suits them."
+    if batch is None:
+        batch = min(most, max(1, _AT_A_TIME // x[0].numel()))
+    n, batch = len(x), whole_number(batch, "lines in a batch")
     return [slice(first, min(n, first + batch)) for first in range(0, n, batch)]
 
 # %% ../../nbs/engine/04_solvers.ipynb #da4ba720
@@ -284,20 +291,20 @@ def decode(
     latents: Tensor,  # starts of lines, as `method.prior` draws them, (n, *state)
     steps: int = 17,  # steps of the grid
     step: Callable = heun,  # euler, heun, rk4, dopri5() or Multistep()
-    batch: int = 10_000,  # lines followed at a time
+    batch: int = None,  # lines followed at a time; None: 10,000, or fewer with many coordinates
     dtype=torch.float64,  # dtype of the state
     trace: bool = False,  # keep the states at every node?
     label: int | Tensor = None,  # the class that is asked for, one or (n,); None: no class
 ) -> Samples:
     "Follow lines from latents to data."
-    steps, batch = whole_number(steps, "steps"), whole_number(batch, "lines in a batch")
+    steps = whole_number(steps, "steps")
     as_points(latents, "latents")
     need(len(latents) > 0, "at least one latent", latents)
     latents, times = latents.to(device_of(net), dtype), method.times(steps)
     labels = _labels_for(method, net, label, len(latents), latents.device)
     counted, ends, paths = Counted(net), [], []
     with _evaluating(net):
-        for part in _parts(len(latents), batch):
+        for part in _parts(latents, batch):
             path = [] if trace else None
             bound = _bound(counted, labels, part)
             ends.append(_followed(method, bound, latents[part], times, step, path))
@@ -341,7 +348,7 @@ def encode(
     y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
     step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
-    batch: int = 10_000,  # lines followed at a time
+    batch: int = None,  # lines followed at a time; None: 10,000, or fewer with many coordinates
     label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # latents, (n, *shape), float64
     "Follow lines from data to the start of the lines; for methods whose state is the data space."
@@ -350,7 +357,7 @@ def encode(
     labels = _labels_for(method, net, label, len(y), y.device)
     times, found = method.times(whole_number(steps, "steps")).flip(0), []
     with _evaluating(net):
-        for part in _parts(len(y), whole_number(batch, "lines in a batch")):
+        for part in _parts(y, batch):
             slope = partial(method.velocity, _bound(narrow(net), labels, part))
             found.append(sample(slope, y[part], times, step))
     return torch.cat(found)
@@ -426,7 +433,7 @@ def log_prob(
     step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
     exact: bool = True,  # the exact trace, or Hutchinson's estimate?
     gen: torch.Generator = None,  # randomness of the estimate
-    batch: int = 1000,  # lines followed at a time
+    batch: int = None,  # lines followed at a time; None: 1,000, or fewer with many coordinates
     label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # nats, (n,), float64
     "Log-likelihood by the change of variables; for methods whose state is the data space."
@@ -438,7 +445,7 @@ def log_prob(
         gen = _known_generator(gen)
         signs = torch.randint(0, 2, y.shape, generator=gen, device=y.device).double() * 2 - 1
     with _evaluating(net):
-        for part in _parts(len(y), whole_number(batch, "lines in a batch")):
+        for part in _parts(y, batch, 1000):
             bound = _bound(narrow(net), labels, part)
             drawn = None if signs is None else signs[part]
             found.append(_log_prob(method, bound, y[part], times, step, drawn))

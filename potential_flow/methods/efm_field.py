@@ -20,7 +20,8 @@ from potential_flow.methods.efm import (
     capacitor,
     seen_plate,
 )
-from ..nets.heads import PlateNet, vectors_of
+from ..nets.heads import PlateNet, alone, vectors_of
+from ..nets.plates import PlateFieldPrecondition
 from potential_flow.physics.capacitor import (
     Capacitor,
     least_rise,
@@ -31,6 +32,7 @@ from potential_flow.physics.capacitor import (
 from ..physics.charges import Charges
 from ..physics.fields import normalised
 from ..physics.kernels import sample_noise
+from ..physics.sheet import GaussianSheet
 
 # %% ../../nbs/methods/09_efm_field.ipynb #db26ba64
 class Targets(NamedTuple):
@@ -43,11 +45,11 @@ class Targets(NamedTuple):
     log: Tensor  # ln |E|, relative to a reference where one is taken, (n,)
 
 
-def _some(y: Tensor, n: int, gen) -> Tensor:
-    "A random selection of at most n points."
-    if len(y) <= n:
-        return y
-    return y[torch.randperm(len(y), generator=gen, device=y.device)[:n]]
+def _some(plate: Charges | GaussianSheet, n: int, gen) -> Charges | GaussianSheet:
+    "A plate, or a random selection of n of its charges in place of more."
+    if isinstance(plate, GaussianSheet) or len(plate) <= n:
+        return plate
+    return plate.take(torch.randint(len(plate), (n,), generator=gen, device=plate.y.device))
 
 
 def _matched(a: Tensor, b: Tensor, block: int = 256) -> Tensor:
@@ -69,6 +71,7 @@ class _LearntField(_BetweenPlates):
     "A network of the field itself, net(x, z) -> (v_x, v_z, …), and its training points."
 
     lr: ClassVar[float] = 1e-3
+    backbone: ClassVar[dict] = {"numbers": 1, "logarithm": False, "rate": 2.0}
     noise: float = 0.2  # Cauchy noise of training points over the distance to a plate
     matched: bool = False  # training points between pairs matched by optimal transport?
     points: int = 40_000  # training points with their targets, kept; 0: new ones each step
@@ -123,29 +126,34 @@ class _LearntField(_BetweenPlates):
         return Targets(*(part.to(plates.target.y.dtype) for part in measured))
 
     def prepare(self, y: Tensor, gen: torch.Generator = None, source: Tensor = None) -> dict:
-        "A table of training points; for points=0 the data sets themselves."
+        "A table of training points; for points=0 the plates with all data."
         if self.points == 0:
-            return {"whole": y} if source is None else {"whole": y, "source": source}
+            return {"plates": capacitor(self, y, source)}
         plates, parts = capacitor(self, y, source, self.charges), []
         for done in range(0, self.points, 5000):
             parts.append(self.targets(plates, min(5000, self.points - done), gen))
         return {"table": Targets(*(torch.cat(part) for part in zip(*parts)))}
 
-    def _points(self, y: Tensor, gen, table, whole, source) -> Targets:
+    def _points(self, y: Tensor, gen, table: Targets, plates: Capacitor) -> Targets:
         "As many training points as the batch has: from the table, or new ones."
         if table is not None:
             chosen = torch.randint(len(table.x), (len(y),), generator=gen, device=y.device)
             return Targets(*(part[chosen] for part in table))
-        target = _some(y if whole is None else whole, self.charges, gen)
-        if source is not None:
-            source = _some(source, self.charges, gen)
-        return self.targets(capacitor(self, target, source, self.charges), len(y), gen)
+        # without plates that were prepared the batch's own charges are the target
+        plates = capacitor(self, y) if plates is None else plates
+        few = Capacitor(*(_some(plate, self.charges, gen) for plate in plates))
+        return self.targets(few, len(y), gen)
 
     def loss(
-        self, net, y: Tensor, gen=None, table: Targets = None, whole=None, source=None
+        self,
+        net: Callable,  # net(x, z) -> (v_x, v_z, …)
+        y: Tensor,  # target data, (B, *shape)
+        gen: torch.Generator = None,
+        table: Targets = None,  # from `prepare`: training points kept
+        plates: Capacitor = None,  # from `prepare`: all data, for new points
     ) -> Tensor:
         "Squared error of the two parts, (B,)."
-        point = self._points(y, gen, table, whole, source)
+        point = self._points(y, gen, table, plates)
         vx, vz = vectors_of(net(point.x, point.z), point.x)
         return flat(vx - point.ex).square().sum(1) + (vz - point.ez).square()
 
@@ -163,8 +171,10 @@ class _LearntField(_BetweenPlates):
 
         return net
 
-    def network(self, **kwargs) -> torch.nn.Module:
-        "A `PlateNet` on a residual MLP, on a SIREN in few dimensions; R0, width, depth, trunk."
+    def network(self, net: torch.nn.Module = None, **kwargs) -> torch.nn.Module:
+        "A `PlateNet` on a residual MLP, or a SIREN; R0, width, depth, trunk. Or yours, wrapped."
+        if net is not None:
+            return PlateFieldPrecondition(alone(net, kwargs), self.L)
         return PlateNet(self.shape, self.L, **self._with_trunk(kwargs))
 
 
@@ -211,7 +221,7 @@ class EFMPublished(EFMDirection):
         "The published target over √(N+1): our networks leave that factor to the loss's scale."
         h = self.L - z
         source, _ = seen_plate(plates.source, x, z)
-        target, _ = seen_plate(Charges(plates.target.y), x, h)
+        target, _ = seen_plate(plates.target.unit(), x, h)
         ex, ez = published_field(x, z, h, source, target, self.gamma)
         scale = math.sqrt(self.N + 1)
         size = (sqnorm(ex) + ez.double().square()).sqrt()

@@ -8,7 +8,7 @@ __all__ = ['forward_rule', 'paper_rule', 'flux_rule', 'split_by_luck', 'EFMForwa
 # %% ../../nbs/methods/10_efm_lines.ipynb #lin00003
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor
@@ -104,7 +104,8 @@ class EFMForward(_LearntField):
         direction = torch.cat([flat(vx), rise[:, None]], 1)
         speed = self.clearance(point, z) / size
         moved = torch.zeros_like(x)
-        moved[:, : self.N + 1] = (-1 if self.reverse else 1) * speed[:, None] * direction
+        sign = -1 if self.reverse else 1
+        moved[:, : self.N + 1] = sign * speed[:, None] * direction
         return moved
 
     @property
@@ -131,7 +132,8 @@ class EFMForward(_LearntField):
         ended = (z - self.end).abs() < self.z_min * (1 - 1e-9)
         here = ended.nonzero()[:, 0]
         if len(here):
-            x = x.index_copy(0, here, self.landed(net, x[here], z.new_full((len(here),), self.end)))
+            height = z.new_full((len(here),), self.end)
+            x = x.index_copy(0, here, self.landed(net, x[here], height))
         return x, ended
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:
@@ -144,6 +146,8 @@ class EFMForward(_LearntField):
 class EFMPaper(EFMForward):
     "EFM along arc length; lines go on behind the target while the field there carries them."
 
+    # the log magnitude is learnt, too
+    backbone: ClassVar[dict] = EFMForward.backbone | {"numbers": 2}
     magnitude: float = 0.1  # weight of the log magnitude in the loss
     behind: float = 0.4  # share of training points behind the plates
     reach: float = 100.0  # how far behind the plates training points lie
@@ -183,9 +187,16 @@ class EFMPaper(EFMForward):
         height = torch.where(above, self.L + far, -far)
         return torch.where(bcast(moved, x), outside, x), torch.where(moved, height, z)
 
-    def loss(self, net, y, gen=None, table=None, whole=None, source=None) -> Tensor:
+    def loss(
+        self,
+        net: Callable,  # net(x, z) -> direction and log magnitude
+        y: Tensor,  # target data, (B, *shape)
+        gen: torch.Generator = None,
+        table: Targets = None,  # from `prepare`: training points kept
+        plates: Capacitor = None,  # from `prepare`: all data, for new points
+    ) -> Tensor:
         "Squared error of the direction, and of the log magnitude, (B,)."
-        point = self._points(y, gen, table, whole, source)
+        point = self._points(y, gen, table, plates)
         vx, vz, log = directions_of(net(point.x, point.z), point.x)
         error = flat(vx - point.ex).square().sum(1) + (vz - point.ez).square()
         return error + self.magnitude * (log - point.log).square()

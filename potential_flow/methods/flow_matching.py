@@ -25,7 +25,7 @@ from potential_flow.core import (
 )
 from ..engine.config import class_path
 from ..engine.method import Method
-from ..nets.heads import log_features, octaves, points_of, with_label
+from ..nets.heads import alone, log_features, octaves, points_of, with_label
 from potential_flow.nets.trunks import (
     MLP,
     build_trunk,
@@ -171,8 +171,7 @@ class FlowMatching(Method):
     ) -> nn.Module:
         "A `VelocityNet`; on a residual MLP in many dimensions. Or yours, as it is."
         if net is not None:
-            need(not kwargs, "no sizes beside a network of yours", kwargs)
-            return net
+            return alone(net, kwargs)
         return VelocityNet(self.shape, **with_trunk(self.N, kwargs))
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #0942866c

@@ -30,7 +30,7 @@ from potential_flow.core import (
 from ..engine.method import Method
 from ..engine.solvers import narrow
 from .descent import gradient
-from ..nets.heads import EnergyNet, scalars_of
+from ..nets.heads import EnergyNet, EnergyOf, alone, scalars_of
 from ..nets.trunks import SIREN, ResidualMLP, need_shape
 from ..physics.charges import Charges
 from ..physics.fields import log_evidence
@@ -379,9 +379,16 @@ class PotentialFlow(GaussianPath):
 
     def network(
         self,
+        net: nn.Module = None,  # yours, net(x, s) -> (B,) or points (B, *shape); None: one is made
         **kwargs,  # trunk, width, depth, … of `EnergyNet`
     ) -> nn.Module:
-        "An `EnergyNet` that sees time by slow features only: smooth in time takes few steps."
+        """An `EnergyNet` that sees time by slow features only: smooth in time takes few steps.
+
+        Of yours F is the answer, or ⟨x, f(x, s)⟩ where that is points f: twice differentiable as
+        f is, and nothing where f is nothing, which −½|x − f|² is not.
+        """
+        if net is not None:
+            return EnergyOf(alone(net, kwargs))
         if "trunk" in kwargs:
             suited = {}
         elif self.N < 6:

@@ -8,7 +8,7 @@ __all__ = ['normalised_field', 'substitute_vz', 'PFGMField', 'calc_growths', 'ca
 # %% ../../nbs/methods/02_pfgm_field.ipynb #428eacbf
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,9 +31,10 @@ from potential_flow.methods.posterior import (
     plane_log_density,
     plane_starts,
 )
-from ..nets.heads import FieldNet, vectors_of
+from ..nets.heads import FieldNet, alone, vectors_of
+from ..nets.precondition import FieldPrecondition
 from ..nets.trunks import need_shape
-from ..physics.charges import Charges
+from ..physics.charges import Charges, summable
 from ..physics.fields import coulomb, normalised, superpose
 from ..physics.kernels import StudentKernel
 
@@ -68,6 +69,7 @@ def substitute_vz(
 class PFGMField(Method):
     "PFGM as published: the normalised field is the network, net(x, z) -> (v_x, v_z)."
 
+    backbone: ClassVar[dict] = {"numbers": 1}
     shape: tuple = (2,)  # shape of a data point
     z_min: float = 2e-3  # height of the last node; all lengths in units of unit-variance data
     z_max: float = 80.0  # height of the plane that lines start from
@@ -111,22 +113,32 @@ class PFGMField(Method):
         x = y.double() + shift.view_as(y)
         return x.to(y.dtype), (height * growth).clamp_min(1e-12).to(y.dtype)
 
+    @classmethod
+    def fitted(
+        cls,
+        y: Tensor,  # data, (M, *shape)
+        **given,  # fields that are given and not fitted
+    ) -> "PFGMField":
+        "The method for these data; of a large set 4,096 charges make the target, others each step."
+        few = {} if summable(as_points(y, "y")) else {"points": 4096}
+        return super().fitted(y, **few | given)
+
     def prepare(
         self,
         y: Tensor,  # the whole data set, (M, *shape)
         gen: torch.Generator = None,  # not needed
     ) -> dict:  # keyword arguments of `loss`
-        "The data set itself: its charges make the target."
-        return {"data": y}
+        "The charges of the data set, which make the target; every step shares what they prepare."
+        return {"whole": Charges(y)}
 
-    def _charges(self, y, data, gen):
+    def _charges(self, y, whole, gen):
         "The charges of the target: all data, or a reference batch that contains y."
-        if data is None:
+        if whole is None:
             return Charges(y)
         if self.points == 0:
-            return Charges(data)
-        chosen = torch.randint(len(data), (self.points,), generator=gen, device=data.device)
-        return Charges(torch.cat([y, data[chosen]]))
+            return whole
+        chosen = torch.randint(len(whole), (self.points,), generator=gen, device=y.device)
+        return whole.take(chosen).beside(y)
 
     def target(
         self,
@@ -142,11 +154,11 @@ class PFGMField(Method):
         net: Callable,  # net(x (B, *shape), z (B,)) -> (v_x, v_z)
         y: Tensor,  # data, (B, *shape)
         gen: torch.Generator = None,  # of the perturbation
-        data: Tensor = None,  # the whole data set, (M, *shape), by `prepare`; None: the batch
+        whole: Charges = None,  # those of the whole data set, by `prepare`; None: the batch's
     ) -> Tensor:  # (B,)
         "Squared error of the normalised field per component (arXiv 2209.11178, eq. 5)."
         x, z = self.perturb(as_points(y, "y", self.shape), gen)
-        vx, vz = self.target(x, z, self._charges(y, data, gen))
+        vx, vz = self.target(x, z, self._charges(y, whole, gen))
         guess_x, guess_z = vectors_of(net(x, z), x)
         squared = flat(guess_x - vx).square().sum(1) + (guess_z - vz).square()
         return squared / (self.N + 1)
@@ -203,9 +215,12 @@ class PFGMField(Method):
 
     def network(
         self,
+        net: torch.nn.Module = None,  # yours, net(x, z) -> a point and a number; None: one is made
         **kwargs,  # width, depth, … of its trunk
     ) -> torch.nn.Module:
-        "A `FieldNet` with a pair of outputs."
+        "A `FieldNet` with a pair of outputs. Or yours, wrapped: it sees points of bounded size."
+        if net is not None:
+            return FieldPrecondition(alone(net, kwargs))
         return FieldNet(self.shape, **kwargs)
 
 # %% ../../nbs/methods/02_pfgm_field.ipynb #b04bc81e

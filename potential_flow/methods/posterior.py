@@ -25,7 +25,7 @@ from potential_flow.core import (
     whole_number,
 )
 from ..engine.method import Method
-from ..nets.heads import points_of
+from ..nets.heads import alone, points_of
 from ..nets.precondition import Denoiser, Precondition
 from ..nets.trunks import need_shape, with_trunk
 from ..physics.kernels import StudentKernel, ideal_denoiser, sample_noise
@@ -231,8 +231,7 @@ class PosteriorMean(Method):
     ) -> torch.nn.Module:
         "A `Denoiser` for this kernel; on a residual MLP in many dimensions. Or yours, wrapped."
         if net is not None:
-            need(not kwargs, "no sizes beside a network of yours", kwargs)
-            return Precondition(net, self.kernel.D, self.sigma_data)
+            return Precondition(alone(net, kwargs), self.kernel.D, self.sigma_data)
         return Denoiser(self.shape, self.kernel.D, self.sigma_data, **with_trunk(self.N, kwargs))
 
 # %% ../../nbs/methods/00_posterior.ipynb #bcd5dad0

@@ -26,7 +26,8 @@ from potential_flow.core import (
     sqnorm,
 )
 from .descent import Descent, Vector, gradient, sheet_fields
-from ..nets.heads import ScalarNet, scalars_of
+from ..nets.heads import ScalarNet, alone, scalars_of
+from ..nets.precondition import ScalarPrecondition
 from ..physics.charges import Charges
 from ..physics.fields import field, log_potential
 from ..physics.kernels import sample_noise
@@ -158,6 +159,7 @@ class MultipoleResidual(Descent):
     """
 
     lr: ClassVar[float] = 5e-4  # a gradient term makes SIRENs sensitive
+    backbone: ClassVar[dict | None] = None  # of images the residual overflows
     order: ClassVar[int] = 3  # order of the first multipole that the baseline leaves
     power: float = None  # exponent of ρ; None: N − 1 + order
     soft: float = 1.0  # ρ² = r² + soft²; 0: r itself, as proposed
@@ -322,9 +324,12 @@ class MultipoleResidual(Descent):
 
     def network(
         self,
+        net: torch.nn.Module = None,  # yours, net(x, z) -> (B,) or points; None: one is made
         **kwargs,  # trunk, R0, width, depth, w0, … of the network
     ) -> torch.nn.Module:
-        "A `ScalarNet`; its SIREN starts at a frequency of 10."
+        "A `ScalarNet`; its SIREN starts at a frequency of 10. Or yours, at points of bounded size."
+        if net is not None:
+            return ScalarPrecondition(alone(net, kwargs))
         return ScalarNet(self.shape, **{"w0": 10.0} | kwargs)
 
 

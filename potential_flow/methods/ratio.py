@@ -24,7 +24,8 @@ from potential_flow.core import (
     sqnorm,
 )
 from .descent import Descent, Vector, gradient
-from ..nets.heads import ScalarNet, scalars_of
+from ..nets.heads import ScalarNet, alone, scalars_of
+from ..nets.precondition import ScalarPrecondition
 from ..physics.charges import Charges
 from ..physics.fields import log_potential
 from ..physics.kernels import sample_noise
@@ -57,6 +58,7 @@ class PotentialRatio(Descent):
     """
 
     lr: ClassVar[float] = 1e-3
+    backbone: ClassVar[dict | None] = None  # a smooth SIREN was measured, a network of images not
     contrast: float = 1.0  # weight of the contrastive estimator (of f)
     denoise: float = 1.0  # weight of the denoising estimator (of its gradient)
     follow: float = 1.0  # weight of the posterior mean along its gradient
@@ -220,10 +222,13 @@ class PotentialRatio(Descent):
 
     def network(
         self,
+        net: torch.nn.Module = None,  # yours, net(x, z) -> (B,) or points; None: one is made
         **kwargs,  # trunk, R0, fade, width, depth, w0, … of the network
     ) -> torch.nn.Module:
-        "A `ScalarNet`; a SIREN of low frequencies unless a trunk is given."
+        "A `ScalarNet`; a SIREN of low frequencies unless a trunk is given. Or yours, wrapped."
         far = self.width * math.sqrt(self.N)
+        if net is not None:
+            return ScalarPrecondition(alone(net, kwargs), 1.5 * self.width, 4 * far)
         own = {"R0": 1.5 * far, "fade": 4 * far}
         if "trunk" not in kwargs:
             own |= {"w0": 8.0, "w0_hidden": 10.0} if self.N < 6 else {"w0": 2.0, "w0_hidden": 5.0}

@@ -8,7 +8,7 @@ __all__ = ['VAPO', 'log_time', 'VAPOWeak', 'VAPOCentred', 'VAPOAutonomous']
 # %% ../../nbs/methods/12_vapo.ipynb #4c431054
 import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from .gaussian_path import centred_loss, log_density, weak_loss
 class VAPO(PotentialFlow):
     "The variational potential flow on the log-homotopy, in logarithmic time λ."
 
+    backbone: ClassVar[dict] = {"logarithm": False, "rate": 2.0}
     lam_min: float = -5.0  # first logarithmic time
 
     def __post_init__(self):
@@ -103,6 +104,8 @@ class VAPOCentred(VAPO):
 class VAPOAutonomous(VAPO):
     "VAPO with one potential for all times; net(x, s) -> Φ, (B,), which ignores s."
 
+    # a backbone sees no time
+    backbone: ClassVar[dict] = {"logarithm": False, "rate": 0.0}
     # without a closed form the class is not a complete method: `methods()` does not list it
     ideal = Method.ideal
 
@@ -117,10 +120,12 @@ class VAPOAutonomous(VAPO):
 
     def network(
         self,
+        net: nn.Module = None,  # yours, which ignores s; None: one is made
         **kwargs,  # trunk, width, depth, … of `EnergyNet`
     ) -> nn.Module:
         "An `EnergyNet` that does not see the time."
-        return super().network(**{"conditioned": False} | kwargs)
+        given = kwargs if net is not None else {"conditioned": False} | kwargs
+        return super().network(net, **given)
 
 # %% ../../nbs/methods/12_vapo.ipynb #va00000f
 document(globals())

@@ -23,6 +23,7 @@ from .gaussian_path import mean_square, need_smooth
 class VPFB(PotentialFlow):
     "A potential flow on the straight path (that of arXiv 2504.16262), fitted by flow matching."
 
+    backbone: ClassVar[dict] = {"logarithm": False, "rate": 30.0}
     t_min: float = 1e-3  # first time
 
     def __post_init__(self):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['compactify', 'FieldNet', 'smooth_step', 'ScalarNet', 'need_labels', 'with_label', 'points_of', 'scalars_of',
-           'vectors_of', 'directions_of', 'means_of', 'wrapped', 'log_features', 'octaves', 'EnergyNet', 'InnerEnergy',
-           'DistanceEnergy', 'PlateNet']
+           'scalar_of', 'vectors_of', 'directions_of', 'means_of', 'wrapped', 'alone', 'log_features', 'octaves',
+           'EnergyNet', 'InnerEnergy', 'EnergyOf', 'DistanceEnergy', 'PlateNet']
 
 # %% ../../nbs/nets/01_heads.ipynb #90d1eb0a
 import math
@@ -173,6 +173,16 @@ def scalars_of(
     return _need_answer(answer, "scalars", (len(x),))
 
 
+def scalar_of(
+    answer: Any,  # what a network has returned
+    x: Tensor,  # at these points, (B, *shape)
+) -> Tensor:  # (B,)
+    "An answer that must be scalars, or points, whose products with x are."
+    if isinstance(answer, Tensor) and answer.shape == x.shape:
+        return (flat(x) * flat(answer)).sum(1)
+    return _need_answer(answer, "scalars (or points like x)", (len(x),))
+
+
 def vectors_of(
     answer: Any,  # what a network has returned
     x: Tensor,  # at these points, (B, *shape)
@@ -207,6 +217,15 @@ def wrapped(
     # a class can be called, too, but what it answers is a network
     need(callable(net) and not isinstance(net, type), wanted, net, TypeError)
     return net
+
+
+def alone(
+    net: nn.Module,  # one of yours
+    sizes: dict,  # arguments of a network that would be made
+) -> nn.Module:  # yours
+    "A network of yours, to which width and depth mean nothing."
+    need(not sizes, "no sizes beside a network of yours", sizes)
+    return wrapped(net)
 
 # %% ../../nbs/nets/01_heads.ipynb #3b48610a
 def log_features(
@@ -287,8 +306,20 @@ class InnerEnergy(_OfVector):
         *condition: Tensor,  # labels, if the network takes them
     ) -> Tensor:  # (B,)
         "The scalar of each point."
-        answer = points_of(self.net(x, s, *condition), x)
-        return (flat(x) * flat(answer)).sum(1)
+        return scalar_of(points_of(self.net(x, s, *condition), x), x)
+
+
+class EnergyOf(_OfVector):
+    "The scalar of any network f: its answer, or ⟨x, f(x, s)⟩ where it answers with points."
+
+    def forward(
+        self,
+        x: Tensor,  # points, (B, *shape)
+        s: Tensor,  # times or noise levels, (B,)
+        *condition: Tensor,  # labels, if the network takes them
+    ) -> Tensor:  # (B,)
+        "The scalar of each point."
+        return scalar_of(self.net(x, s, *condition), x)
 
 
 class DistanceEnergy(_OfVector):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['unet', 'tiny', 'small', 'base', 'celeba64', 'suited', 'find_backbone', 'fast_bfloat16', 'ImageBackbone',
-           'FieldPrecondition', 'NoisePrediction', 'load_ddpm', 'Cost', 'cost']
+           'NoisePrediction', 'load_ddpm', 'Cost', 'cost']
 
 # %% ../../nbs/nets/05_images.ipynb #img00004
 import copy
@@ -26,11 +26,10 @@ from potential_flow.core import (
     document,
     generator,
     need,
-    sqnorm,
     whole_number,
 )
 from ..engine.config import class_path, find_class, net_config
-from .heads import need_labels, points_of, vectors_of, wrapped
+from .heads import need_labels, points_of, wrapped
 from .trunks import need_classes, need_shape
 
 # %% ../../nbs/nets/05_images.ipynb #img00009
@@ -297,37 +296,6 @@ class ImageBackbone(Typed, nn.Module):
         for i in range(self.images, len(parts)):
             parts[i] = parts[i].mean((1, 2, 3))
         return tuple(parts) if len(parts) > 1 else parts[0]
-
-# %% ../../nbs/nets/05_images.ipynb #img00016
-class FieldPrecondition(Typed, nn.Module):
-    "(v_x, v_z) = −(x, z)/r + f(x/r, z) with r² = (|x|² + z²)/N + R0², any net f of pairs."
-
-    def __init__(
-        self,
-        net,  # net(x, z) -> (B, *shape), (B,), any module, or its configuration
-        R0: float = 1.0,  # size per coordinate at which the known field is softened
-    ):
-        super().__init__()
-        need(R0 > 0, "a positive R0", R0)
-        self.net, self.R0 = wrapped(net), R0
-
-    @property
-    def config(self) -> dict:
-        "The arguments, with the configuration of the wrapped network among them."
-        return dict(net=net_config(self.net), R0=self.R0)
-
-    def forward(
-        self,
-        x: Tensor,  # points, (B, *shape)
-        s: Tensor,  # heights, (B,)
-        *condition: Tensor,  # labels, if the network takes them
-    ) -> tuple:  # v_x (B, *shape) and v_z (B,)
-        "The normalised field (arXiv 2209.11178, eq. 6)."
-        N = math.prod(x.shape[1:])
-        radius = ((sqnorm(x) + s.double().square()) / N + self.R0**2).sqrt()
-        inside = (x.double() / bcast(radius, x)).to(x.dtype)
-        vx, vz = vectors_of(self.net(inside, s, *condition), x)
-        return vx - inside, vz - (s / radius).to(vz.dtype)
 
 # %% ../../nbs/nets/05_images.ipynb #img00018
 class NoisePrediction(Typed, nn.Module):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Typed, as_points, document, flat, need, whole_number
-from ..engine.checkpoint import Flow
-from ..engine.config import net_config
+from ..engine.sharing import Flow
+from ..engine.config import net_config, state_of
 from ..engine.method import Method, to_config
 from ..engine.solvers import Samples
 from ..engine.training import Run
@@ -211,7 +211,7 @@ def latent_flow(
 ) -> LatentFlow:
     "The averaged network of a run with its autoencoder, ready to sample and to share."
     flow = LatentFlow(to_config(run.method), net_config(run.net), vae.config)
-    flow.net.load_state_dict(run.best.state_dict())
+    flow.net.load_state_dict(state_of(run.best))
     flow.vae.load_state_dict(vae.state_dict())
     flow.shift.copy_(shift)
     flow.scale.copy_(scale)

@@ -19,12 +19,14 @@ import torch
 from fastcore.script import store_true
 from torch import Tensor
 
-from ..core import document, generator, need
+from ..core import Words, document, generator, need
+from ..engine.batches import seen_as
 from ..engine.checkpoint import atomic, load_run, save_tensors
 from ..engine.conditions import Guided, takes_label
 from ..engine.record import need_own, writing
 from ..engine.solvers import Samples, generate
-from ..engine.training import Run, Stopped
+from ..engine.signals import Stopped
+from ..engine.training import Run
 from ..methods.efm import translate
 from .cards import Card
 from .compare import pf_compare
@@ -44,6 +46,7 @@ from potential_flow.tools.plan import (
     classes_of,
     labels_named,
     need_same,
+    need_there,
     new_run,
     plan_of,
     resumed_run,
@@ -146,13 +149,13 @@ def pf_train(
     if resume:
         run = resumed_run(out, given, where)
         plan = plan_of(run)
-        need(plan.data, "the --data that the run was trained on", "a run that does not say")
+        need_there(plan, *({"data", "source"} - given.keys()))
     else:
         plan = Plan(**given)
     # a checkpoint may name a data set, but nothing is fetched on its word
     found = {"root": root, "download": not resume}
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
-    run = need_same(run, data) if resume else new_run(plan, data, others, where)
+    run = need_same(run, data, **others) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
@@ -209,9 +212,8 @@ def _draw_samples(run: Run, x: Tensor, classes: Classes | None, path: Path, titl
 def _folder_for(run: Run, out: str, png: bool) -> Path:
     "Where samples can be written, and where nothing of other origin is in their way."
     units, folder = _units_of(run), new_folder(out)
-    wanted = "images to write a file for each sample"
-    need(not png or isinstance(units, Pixels), wanted, str(run))
     if png:
+        need(isinstance(units, Pixels), "images to write a file for each sample", str(run))
         earlier_images(folder / "images")
     return need_own(folder, *units.files("samples"), "samples.png")
 
@@ -258,11 +260,16 @@ def _data_of(run: Run, data: str, root: str) -> Data:
     plan = plan_of(run)
     name = absolute(data) or plan.data
     wanted = "the data of the run (--data), which it does not know by a name"
-    need(name, wanted, "a run that was trained in Python")
+    need(name, wanted, Words("a run that was trained in Python"))
+    if not data:
+        need_there(plan, "data")
     found = plan.load(name, plan.seed, root, download=bool(data))
-    seen = f"{len(found)} points, {found.checksum()}"
-    if run.seen and run.seen != seen:
-        warnings.warn("these are not the data that the run was trained on", stacklevel=3)
+    sizes = ", ".join(map(str, run.method.shape))
+    need(found.shape == run.method.shape, f"data (--data) of shape ({sizes}) as the run's", found)
+    seen = seen_as(found)
+    if run.seen not in ("", seen):
+        said = f"the run was trained on {run.seen}; {name} holds others, {seen}"
+        warnings.warn(said, stacklevel=3)
     return found
 
 
@@ -378,7 +385,7 @@ def _points_from(path: str, run: Run) -> tuple:  # points (n, *shape), and a nam
 
 def _files_of(units: Units, names: list) -> list:
     "What a translation may write."
-    pictures = [f"{name}.png" for name in names if isinstance(units, Pixels)]
+    pictures = [f"{name}.png" for name in names] * isinstance(units, Pixels)
     return [*units.files("translated"), *pictures, _pairs_name(names), "lost.json"]
 
 

@@ -27,8 +27,8 @@ from potential_flow.engine.batches import (
     checksum,
     read_items,
     tensor_of,
-    unlike_columns,
 )
+from ..engine.method import unlike_columns
 from .units import Pixels, Units, units_for
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00020
@@ -215,6 +215,11 @@ class Images(Data):
             extremes = float(own.min()), float(own.max())
             need(extremes[0] >= 0 and extremes[1] <= 1, "pixels in [0, 1]", extremes)
         return Pixels.fitted(own)
+
+    @property
+    def changes(self) -> str:
+        "What is done to a batch, in words; a run that goes on wants the same."
+        return ", ".join(name for name in ("flips", "dequantise") if getattr(self, name))
 
     def _changed(self, own: Tensor, gen: torch.Generator | None) -> Tensor:
         "Flipped and dequantised as the options say."

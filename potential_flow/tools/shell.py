@@ -26,7 +26,7 @@ from ..engine.checkpoint import atomic
 from ..engine.config import imported
 from ..engine.method import Method
 from ..engine.processes import processes_joined
-from ..engine.training import Stopped
+from ..engine.signals import Stopped
 
 # %% ../../nbs/tools/08_shell.ipynb #shl00005
 # what can happen to a user: wrong input, a full disk or memory, a device that is not there

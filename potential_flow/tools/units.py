@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Iterable, NamedTuple
 import torch
 from torch import Tensor, nn
 from ..core import document, need, whole_number
-from ..engine.batches import unlike_columns
+from ..engine.method import unlike_columns
 
 # %% ../../nbs/tools/00_units.ipynb #unt00008
 class Classes(NamedTuple):
