@@ -160,8 +160,9 @@ def pf_train(
         return _say_cost(run, data, plan, others, workers=workers)
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
     if look_every:
-        also = {"tensorboard": tensorboard, "overwrite": overwrite}
-        options["watch"] = Watch(run, data, out, look_every, **also)
+        options["watch"] = Watch(
+            run, data, out, look_every, tensorboard=tensorboard, overwrite=overwrite
+        )
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
