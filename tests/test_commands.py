@@ -179,6 +179,24 @@ def test_tables_of_any_delimiter_and_encoding(name, tmp_path, capsys):
     assert not word or (error.startswith("pf_train: needed") and name in error)
 
 
+@pytest.mark.parametrize("ending", ["csv", "npy", "npz"])
+def test_columns_of_unlike_kinds_and_constant_ones(ending, tmp_path, capsys):
+    "Each comes out at its own size, the constant ones to the last digit."
+    own = torch.randn(400, 3, generator=generator(0)).double() * torch.tensor([1e-6, 1e6, 0])
+    own[:, 2] = 0.1
+    path = tmp_path / f"own.{ending}"
+    writers = {"npy": np.save, "npz": lambda path, y: np.savez(path, x=y)}
+    writers["csv"] = lambda path, y: np.savetxt(path, y, delimiter=",")
+    writers[ending](path, own.numpy())
+    words = ["--steps", 60, "--batch", 128, "--width", 32, "--depth", 2, "--out", tmp_path / "run"]
+    assert command(capsys, "pf_train", "--data", path, *words)[0] == 0
+    assert command(capsys, "pf_sample", tmp_path / "run", "--n", 200)[0] == 0
+    x = np.loadtxt(tmp_path / "run" / "samples.csv", delimiter=",", skiprows=1)
+    assert set(x[:, 2]) == {0.1}
+    ratio = x.std(0)[:2] / own.std(0)[:2].numpy()
+    assert 0.3 < ratio.min() and ratio.max() < 3, ratio
+
+
 def test_arrays_of_unknown_names_and_folders_of_folders(tmp_path, capsys):
     y = torch.randn(20, 2, generator=generator(0)).numpy()
     np.savez(tmp_path / "odd.npz", u=y, v=y)

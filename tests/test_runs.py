@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,10 +23,11 @@ from potential_flow.core import generator
 from potential_flow.engine.batches import lent_generators
 from potential_flow.engine.checkpoint import load_run, read_checkpoint, save_run
 from potential_flow.engine.signals import Stopped
-from potential_flow.engine.training import Recipe, Run
+from potential_flow.engine.training import Recipe, Run, steps
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
+from potential_flow.tools.data import load_data
 from potential_flow.tools.shell import script
 from potential_flow.tools.toys import moons
 
@@ -222,6 +224,28 @@ def test_another_run_is_not_overwritten(tmp_path, capsys):
         cli.pf_train(out, steps=2, **small)
     assert load_run(out).step == 30
     assert cli.pf_train(out, steps=2, overwrite=True, **small).step == 2
+
+
+class Noisy(torch.utils.data.Dataset):
+    "Items that draw from all three global generators."
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, row):
+        drawn = np.random.randn(), random.gauss(0, 1)
+        return torch.tensor(drawn, dtype=torch.float32) + torch.randn(2) + row / 60
+
+
+def test_a_data_set_with_random_items_goes_on(tmp_path):
+    "Two runs of one seed are the same run, and so is one that was cut off."
+    whole, again = (fresh_run(20).fit(load_data(Noisy())) for _ in range(2))
+    assert same(whole, again)
+    half = fresh_run(20)
+    list(steps(half, load_data(Noisy()), 10))
+    save_run(half, tmp_path)
+    assert half.step == 10 and not same(half, whole)
+    assert same(load_run(tmp_path).fit(load_data(Noisy())), whole)
 
 
 def mutations(meta, luck, count):

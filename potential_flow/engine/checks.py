@@ -44,7 +44,8 @@ from potential_flow.engine.conditions import (
     takes_label,
 )
 from .config import net_config, restored, unwrapped
-from .method import Method, from_config, to_config, warn_of_scale
+from .method import Method, from_config, to_config
+from .method import warn_of_columns, warn_of_scale
 from .solvers import generate
 from .steps import euler
 
@@ -174,6 +175,8 @@ def _check_source(run: Any, source) -> Tensor | None:  # labels of some points, 
     need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
     need(bool(y.isfinite().all()), "finite data", y)
     warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
+    if run.units is None and source.units is None:
+        warn_of_columns(y)
     _need_units(run, source.units)
     # all that are held: one of them may be rare
     return source.labels if isinstance(source.labels, Tensor) else label

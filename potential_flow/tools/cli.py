@@ -211,9 +211,8 @@ def _draw_samples(run: Run, x: Tensor, classes: Classes | None, path: Path, titl
 def _folder_for(run: Run, out: str, png: bool) -> Path:
     "Where samples can be written, and where nothing of other origin is in their way."
     units, folder = _units_of(run), new_folder(out)
-    wanted = "images to write a file for each sample"
-    need(not png or isinstance(units, Pixels), wanted, str(run))
     if png:
+        need(isinstance(units, Pixels), "images to write a file for each sample", str(run))
         earlier_images(folder / "images")
     return need_own(folder, *units.files("samples"), "samples.png")
 
@@ -385,7 +384,7 @@ def _points_from(path: str, run: Run) -> tuple:  # points (n, *shape), and a nam
 
 def _files_of(units: Units, names: list) -> list:
     "What a translation may write."
-    pictures = [f"{name}.png" for name in names if isinstance(units, Pixels)]
+    pictures = [f"{name}.png" for name in names] * isinstance(units, Pixels)
     return [*units.files("translated"), *pictures, _pairs_name(names), "lost.json"]
 
 

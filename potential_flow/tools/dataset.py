@@ -22,8 +22,14 @@ from potential_flow.core import (
     spread_over,
     whole_number,
 )
-from ..engine.batches import as_labels, checksum, gathered, item_of, tensor_of
-from .units import Pixels, Units
+from potential_flow.engine.batches import (
+    as_labels,
+    checksum,
+    read_items,
+    tensor_of,
+)
+from ..engine.method import unlike_columns
+from .units import Pixels, Units, units_for
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00020
 def unknown_classes(
@@ -66,7 +72,7 @@ class Data:
         self._check_labels()
 
     def _units(self) -> Units:
-        return Units.fitted(self.train)
+        return units_for(self.train)
 
     def _labelled(self) -> tuple:
         "The labels that are known, and the points they belong to."
@@ -269,7 +275,7 @@ def as_own(
     y,  # a tensor or an array, (M, *shape)
     name: str = "the data",  # what to call them in an error
 ) -> Tensor:  # (M, *shape)
-    "Points in float32, or images as levels."
+    "Points in float32, of columns of unlike kinds in float64, or images as levels."
     y = tensor_of(y, f"an array of numbers for {name}") if isinstance(y, np.ndarray) else y
     dense = isinstance(y, Tensor) and y.layout is torch.strided
     need(dense, f"{name} as a tensor or an array", y, TypeError)
@@ -280,8 +286,9 @@ def as_own(
     need(len(y) > 1, f"at least two points in {name}", y)
     if images:
         return y
-    single = y.float()
-    as_points(single, name)
+    single = as_points(y.float(), name)
+    if unlike_columns(y):
+        return y.double()
     # a mean far above the deviation leaves no digits for the deviation
     lost = float((single.double() - y.double()).abs().max())
     enough = lost <= 1e-3 * float(y.double().std())
@@ -300,13 +307,6 @@ def split(
     return order[count:].sort().values, order[:count].sort().values
 
 # %% ../../nbs/tools/04_dataset.ipynb #dat00031
-def _items(dataset, rows: Tensor, seed: int) -> tuple:
-    "Some items as one tensor in their own units, and their labels or None."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return gathered([item_of(dataset, row) for row in rows.tolist()])
-
-
 def _kept_labels(dataset) -> Tensor | None:  # (len(dataset),), int64
     "The labels of all items, where a data set keeps them apart from the items."
     if isinstance(dataset, torch.utils.data.Subset):
@@ -360,7 +360,7 @@ class Collection(Data):
         "Labels of all training items; where the data set keeps none apart, it is read once."
         if self._labels is not None and len(self._labels) < len(self.rows):
             parts = self.rows.split(1000)
-            self._labels = torch.cat([_items(self.dataset, part, 0)[1] for part in parts])
+            self._labels = torch.cat([read_items(self.dataset, part)[1] for part in parts])
         return self._labels
 
     @labels.setter
@@ -385,15 +385,16 @@ class Collection(Data):
         sample = whole_number(sample, "items that decide the units")
         rows, test_rows = split(len(dataset), held_out)
         read = rows[spread_over(len(rows), sample)]
-        own, labels = _items(dataset, read, 0)
+        own, labels = read_items(dataset, read)
         own = as_own(own, "the items")
         test, test_labels = own[:0], None
         if len(test_rows):
             test_rows = test_rows[spread_over(len(test_rows), 5000)]
-            test, test_labels = _items(dataset, test_rows, 0)
+            test, test_labels = read_items(dataset, test_rows)
             alike = (labels is None) == (test_labels is None)
             need(alike, "labels for all items or for none", "some without")
-        units, kept = (Pixels if is_image(own) else Units).fitted(own), _kept_labels(dataset)
+        units = Pixels.fitted(own) if is_image(own) else units_for(own)
+        kept = _kept_labels(dataset)
         # what is kept must be what the items say
         same = labels is not None and kept is not None and kept[read].equal(labels)
         known = {"labels": kept[rows] if same else labels}
@@ -416,10 +417,7 @@ class Collection(Data):
         gen: torch.Generator = None,  # of the random changes of the items
     ) -> tuple:  # points (B, *shape) in units of the model, float32; labels (B,) or None
         "Some training items."
-        device = gen.device if gen is not None else "cpu"
-        seed = int(torch.randint(2**31, (), generator=gen, device=device))
-        own, labels = _items(self.dataset, self.rows[rows.cpu()], seed)
-        own = own if own.dtype == torch.uint8 else own.float()
+        own, labels = read_items(self.dataset, self.rows[rows.cpu()], gen)
         return self.units.from_units(own), labels
 
     def whole(self) -> Tensor | None:  # (M, *shape), or None
@@ -427,8 +425,12 @@ class Collection(Data):
         return super().whole() if len(self.train) == len(self.rows) else None
 
     def checksum(self) -> str:  # 16 hexadecimal digits
-        "A hash of the items that were read, and of their labels."
-        return checksum(self.train, self.read)
+        "A hash of the items that were read, and of their labels; of items that vary the number."
+        read = self.rows[spread_over(len(self.rows), len(self.train))]
+        some = spread_over(len(read), 64)
+        again = read_items(self.dataset, read[some])[0].to(self.train.dtype)
+        seen = checksum(self.train, self.read)
+        return seen if again.equal(self.train[some]) else f"{len(self)} items"
 
 # %% ../../nbs/tools/04_dataset.ipynb #set0001d
 document(globals())

@@ -18,7 +18,15 @@ from torch import Tensor
 from ..core import Words, as_points, document, need, whole_number
 from ..engine.checkpoint import atomic
 from ..engine.record import is_record, need_own, writing
-from .tables import TABLES, Parts, read_table, reason, some_of, write_table
+from potential_flow.tools.tables import (
+    TABLES,
+    Parts,
+    in_order,
+    read_table,
+    reason,
+    some_of,
+    write_table,
+)
 
 # %% ../../nbs/tools/02_files.ipynb #fil00008
 _KINDS = (
@@ -157,9 +165,20 @@ def _read_files(paths: list, one_class: str, size: int | None) -> _Found:
     return found
 
 
+def _leads_back(path: Path) -> bool:
+    "Is it a link to a folder in which it lies?"
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+
+
+def _folders(inside: list) -> list:
+    "Those that may hold images: neither hidden nor a link back."
+    there = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in there if not _leads_back(path)]
+
+
 def _refuse_deeper(one_class: Path, inside: list) -> None:
     "Images below the folder of a class might belong to another one."
-    below = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    below = _folders(inside)
     deeper = [path.name for path in below if any(map(_is_image_file, path.rglob("*")))]
     wanted = f"the images of the class {one_class.name} in {one_class} itself"
     need(not deeper, wanted, Words(f"images in folders below it: {some_of(deeper)}"))
@@ -168,7 +187,7 @@ def _refuse_deeper(one_class: Path, inside: list) -> None:
 def _read_part(folder: Path, size: int | None) -> _Found:
     "The images of a folder, or those of its class subfolders."
     inside = sorted(folder.iterdir())
-    subfolders = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    subfolders = _folders(inside)
     found = _read_files([path for path in inside if path not in subfolders], "", size)
     # an empty folder is named itself
     contents = [sorted(sub.iterdir()) or [sub] for sub in subfolders]
@@ -190,10 +209,11 @@ def _report(folder: Path, skipped: list, count: int, strict: bool) -> None:
     if not skipped:
         return
     names = some_of([str(path.relative_to(folder)) for path in skipped])
-    said = Words(f"{len(skipped)} others: {names} (hidden, broken or no images)")
+    names += " (hidden, broken, no images, links back, or beside the two parts)"
+    said = Words(f"{len(skipped)} others: {names}")
     need(not strict, f"only whole images in {folder}", said)
     note = f"skipped {len(skipped)} of {len(skipped) + count} files in {folder}: {names}"
-    warnings.warn(f"{note} (hidden, broken or no images)", stacklevel=4)
+    warnings.warn(note, stacklevel=4)
 
 
 def _stacked(folder: Path, images: list, channels: int) -> Tensor:
@@ -210,12 +230,35 @@ def _indices(found: list, names: list) -> Tensor | None:
     return torch.tensor([names.index(name) for name in found]) if any(names) else None
 
 # %% ../../nbs/tools/02_files.ipynb #fil00014
+# what the part that is held out may be called, the first that is there
+_HELD_OUT = (
+    "test",
+    "val",
+    "valid",
+    "validation",
+)
+
+
 def _parts_in(folder: Path) -> list:
-    "The folders train and test, where there are such; else the folder itself."
+    "The folders of training and test part, where there are such; else the folder itself."
     need(folder.is_dir(), "a folder of images", folder)
-    parts = [folder / name for name in ("train", "test")]
-    there = [part for part in parts if part.is_dir()]
-    return there if parts[0] in there else [folder]
+    subfolders = _folders(sorted(folder.iterdir()))
+    parts = {}
+    for name in ("train", *_HELD_OUT):
+        alike = [path for path in subfolders if path.name.lower() == name]
+        came = Words(some_of([path.name for path in alike]))
+        need(len(alike) < 2, f"one folder {name} in {folder}", came)
+        if alike:
+            parts[name] = alike[0]
+    if "train" in parts:
+        return list(parts.values())[:2]
+    alone = Words(f"{some_of([path.name for path in subfolders])} alone")
+    only = 0 < len(parts) == len(subfolders)
+    need(not only, f"a folder train beside it in {folder}, or images", alone)
+    for path in parts.values():
+        note = f"{path.name} in {folder} is taken as a class; a test part stands beside a train"
+        warnings.warn(note, stacklevel=4)
+    return [folder]
 
 
 def _spare(folder: Path, parts: list) -> list:
@@ -227,8 +270,8 @@ def _spare(folder: Path, parts: list) -> list:
 
 def _class_names(folder: Path, found: list) -> list:
     "Names of the classes of the training part; the test part has no others."
-    names = sorted(set(found[0].classes))
-    tested = sorted(set(found[-1].classes))
+    names = in_order(found[0].classes)
+    tested = in_order(found[-1].classes)
     wanted = f"classes of the training part in {folder}: {some_of(names, 20) or 'none'}"
     strange = [name or "images without one" for name in tested if name not in names]
     need(not strange, wanted, Words(some_of(strange, 20)))
@@ -236,7 +279,7 @@ def _class_names(folder: Path, found: list) -> list:
 
 
 def read_images(
-    folder,  # of images, of class subfolders, or of the parts train/ and test/
+    folder,  # of images, of class subfolders, or of the parts train/ and test/ (or val/)
     size: int = None,  # resize the shorter side and crop the centre; None: leave them
     channels: int = None,  # 1 or 3; None: 3 if any image is stored as colour
     strict: bool = False,  # refuse what is hidden, broken or no image, instead of skipping it?

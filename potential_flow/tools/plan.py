@@ -22,7 +22,7 @@ from ..engine.conditions import FAULTS
 from ..engine.method import Method, find_method
 from ..engine.training import Recipe, Run
 from ..nets.images import ImageBackbone, suited
-from .data import IMAGES, TOYS, load_data
+from .data import TOYS, is_name, load_data
 from .dataset import Data
 from .shell import options_of, own_class, own_classes
 from .tables import some_of
@@ -42,7 +42,7 @@ def _known_options(name: str) -> tuple:
     path, changes = Path(name), ("flips", "dequantise")
     if name in TOYS:
         return ()
-    if name.partition(":")[0] in IMAGES:
+    if is_name(name):
         return changes
     if path.is_dir():
         return ("size", "channels", "strict", *changes)
@@ -101,17 +101,12 @@ class Plan:
         return {"source": self.load(self.source, self.seed + 1, **where)} if self.source else {}
 
 # %% ../../nbs/tools/09_plan.ipynb #pln00007
-def _is_name(name: str) -> bool:
-    "Of a toy, or of a known data set of images? Then it is no path."
-    return name in TOYS or name.partition(":")[0] in IMAGES
-
-
 def absolute(
-    name: str,  # of a data set, or a path
+    name: str | Path,  # of a data set, or a path
 ) -> str:
     "A path that holds from everywhere; a name as it is, even beside a folder called like it."
-    here = bool(name) and not _is_name(name) and Path(name).exists()
-    return str(Path(name).resolve()) if here else name
+    here = not is_name(name) and name != "" and Path(name).exists()
+    return str(Path(name).resolve()) if here else str(name)
 
 
 def points_in(
@@ -225,7 +220,7 @@ def need_there(
         name = getattr(plan, option)
         wanted = "the --data that the run was trained on"
         need(name or option != "data", wanted, Words("a run that does not say"))
-        lost = bool(name) and not _is_name(name) and not Path(name).exists()
+        lost = bool(name) and not is_name(name) and not Path(name).exists()
         wanted = f"the run's own {option} where they were, or --{option} and where they are now"
         need(not lost, wanted, Words(f"nothing at {name}"))
 
