@@ -4,9 +4,10 @@ __version__ = "0.2.0"
 
 _NAMES = {
     "core": "generator",
-    "engine.checkpoint": "Flow flow_of load_run save_run",
+    "engine.checkpoint": "load_run save_run",
     "engine.conditions": "Bound Guided",
     "engine.contract": "check_method",
+    "engine.sharing": "Flow flow_of",
     "engine.solvers": "bits_per_dim encode generate log_prob",
     "engine.training": "Recipe Run steps",
     "methods.efm": "EFM translate",

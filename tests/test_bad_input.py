@@ -6,6 +6,7 @@ A case is a call and a word of the sentence it must end with.
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,13 +30,21 @@ from potential_flow.nets.precondition import Denoiser, SheetFarField
 from potential_flow.nets.trunks import MLP, SIREN, ResidualMLP
 from potential_flow.physics import fields, kernels, multipole, sheet
 from potential_flow.physics.charges import Charges, _chunks, join
-from potential_flow.tools import data, metrics, plots
+from potential_flow.tools import data, dataset, metrics, plots
 
 y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
 nan, inf = torch.full((3, 2), math.nan), math.inf
+labels, masked = torch.arange(30) % 3, np.ma.masked_less(y.numpy(), 0)
+one_hot = torch.eye(3)[labels]
 K, C, S, M = kernels.StudentKernel(2), Charges(y), sheet.isotropic_sheet((2,)), PFGMpp((2,))
 ideal, Minibatch = M.ideal(y), PotentialMinibatch((2,))
 PFGM_PATH = "potential_flow.methods.pfgm:PFGM"
+
+
+def fit(data, **options):
+    "Train a small network on what a user has."
+    return training.Run(M, M.network(width=4)).fit(data, **options)
+
 
 CASES = [
     # exact physics
@@ -217,9 +226,95 @@ CASES = [
     (lambda: training.Recipe(batch=0), "positive number"),
     (lambda: training.Recipe(ema=1), "ema decay"),
     (lambda: training.Recipe(lr="2"), "lr of Recipe to be a number"),
-    (lambda: training.Run(M, M.network(width=4)).fit(nan), "finite data"),
-    (lambda: training.Run(M, M.network(width=4)).fit(y, minutes="1"), "minutes to be a number"),
-    (lambda: training.Run(M, M.network(width=4)).fit(y, watch=1), r"watch\(event\)"),
+    (lambda: fit(nan), "finite data"),
+    (lambda: fit(y, minutes="1"), "minutes to be a number"),
+    (lambda: fit(y, watch=1), r"watch\(event\)"),
+    (lambda: fit(y, out=7), "path of a folder"),
+    (lambda: fit(y, workers=-1), "a number of workers"),
+    (lambda: fit(y, steps=np.array([3, 4])), "number of steps"),
+    (lambda: fit(y, labels=labels), "beside the points"),
+    (lambda: fit(y, source=y), r"PFGMpp asks for \(none\)"),
+    # numbers as text, counts that are none
+    (lambda: M.network(width="3"), "width of MLP to be a whole number"),
+    (lambda: M.network(depth=2.5), "depth of MLP to be a whole number"),
+    (lambda: M.network(D=8), "arguments of the network of PFGMpp, got D"),
+    (lambda: M.network(widht=8), "arguments of MLP"),
+    (lambda: FieldNet((2,), R0="1"), "R0 of FieldNet to be a number"),
+    (lambda: PlateNet((2,), inf), "finite, positive L"),
+    (lambda: EnergyNet((2,), frequencies=-1), "number of frequencies"),
+    (lambda: VAE((1, 8, 8), latent="4"), "latent of VAE"),
+    (lambda: codes(VAE((1, 8, 8), 4, 4), torch.zeros(2, 1, 8, 8), batch=-1), "number of images"),
+    (lambda: training.Recipe(lr=inf), "a positive lr"),
+    (lambda: training.Run(M, M.network(width=4), n=2.5), "number of points"),
+    (lambda: M.prior(-1), "number of lines"),
+    (lambda: M.prior(3, temperature="1"), "temperature to be a number"),
+    (lambda: solvers.slerp(y, y, "0.5"), "to be a number"),
+    (lambda: solvers.dopri5("1"), "rtol to be a number"),
+    (lambda: solvers.encode(M, ideal, y, label=0), "a network that takes labels"),
+    (lambda: fields.field(y, "1", C), "z to be a number"),
+    (lambda: fields.field(y, 1.0, C, budget=0.5), "number of pairs"),
+    (lambda: Charges(y, q="1"), "q to be a number"),
+    (lambda: kernels.sample_log_radius(K, -3), "number of draws"),
+    (lambda: sheet.isotropic_sheet((2,), "1"), "to be a number"),
+    (lambda: sheet.sample_sheet(S, 2.5), "number of points"),
+    (lambda: sheet.sheet_posterior_mean(S, y, 1.0, count=0), "number of nodes"),
+    (lambda: capacitor(EFM((2,)), y, charges=0), "number of charges"),
+    (lambda: calc_growths(y, sigma="1"), "sigma to be a number"),
+    (lambda: core.generator(np.array([1, 2])), "a seed"),
+    # pictures
+    (lambda: plots.scatter(y), "a label with its points"),
+    (lambda: plots.scatter("moons", y), "a label with its points"),
+    (lambda: plots.scatter(("moons", y[:, :1])), "points of moons with two coordinates"),
+    (lambda: plots.scatter(("moons", masked)), "none of them masked"),
+    (lambda: plots.scatter(("moons", y), lim=-1.0), "half the width"),
+    (lambda: plots.image_grid(torch.zeros(3, 1, 8, 8), 2.5), "number of columns"),
+    (lambda: plots.curve([1.0], smooth=-1), "values in a mean"),
+    (lambda: plots.plane(n="9"), "grid points"),
+    # options of the data
+    (lambda: data.load_data("moons", n=5.0), "n of Options to be a whole number"),
+    (lambda: data.load_data("moons", held_out="0.1"), "held_out of Options to be a number"),
+    (lambda: data.load_data("moons", held_out=-0.1), "a held-out share"),
+    (lambda: data.load_data(y, held_out=inf), "a held-out share"),
+    (lambda: data.load_data("nowhere", size="8"), "size of Options"),
+    (lambda: data.load_data("nowhere", size=0), "a positive size"),
+    (lambda: data.load_data("nowhere", channels=2), "1 or 3 channels"),
+    (lambda: data.load_data("nowhere", flips="yes"), "flips of Options to be true or false"),
+    (lambda: data.load_data(dataset.Data(y, y), flips=True), "loaded already"),
+    (lambda: data.load_data(b"moons"), "a name, a path"),
+    (lambda: data.digits("5"), "number of test images"),
+    (lambda: data.moons(2.5), "number of points"),
+    (lambda: data.moons(5, 0), "a generator"),
+    (lambda: dataset.Data(y, y).judge(y, most=-1), "number of points"),
+    (lambda: dataset.Data(y, y).judge(y.tolist()), "samples, a tensor"),
+    # what people have for data
+    (lambda: fit([(point, 1, "a.png") for point in y]), "tuple of 3"),
+    (lambda: data.load_data([(point, 1, "a.png") for point in y]), "tuple of 3"),
+    (lambda: fit((y, labels, labels)), "items of one shape"),
+    (lambda: fit([*y, torch.zeros(3)]), "items of one shape"),
+    (lambda: fit([*y[1:], (y[0], 1)]), "for all items or for none"),
+    (lambda: data.load_data([*y, torch.zeros(3)]), "items of one shape"),
+    (lambda: fit([{"x": point} for point in y]), "items that are tensors"),
+    (lambda: fit(masked), "none of them masked"),
+    (lambda: fit((y, np.ma.masked_equal(labels.numpy(), 2))), "none of them masked"),
+    (lambda: data.load_data(masked), "none of them masked"),
+    (lambda: data.load_data((y, np.ma.masked_equal(labels.numpy(), 2))), "none of them masked"),
+    (lambda: fit(y.numpy().astype(str)), "array of numbers"),
+    (lambda: fit(y.to_sparse()), "dense"),
+    (lambda: data.load_data(y.to_sparse()), "a tensor or an array"),
+    (lambda: fit((y, ["cat"] * 30)), "instead of words"),
+    (lambda: fit((y, np.array(["cat"] * 30))), "labels for each of 30"),
+    (lambda: fit((y, one_hot)), r"argmax\(1\)"),
+    (lambda: fit((y, one_hot.long())), r"argmax\(1\)"),
+    (lambda: fit([(y[0], one_hot[0])] * 9), r"argmax\(\)"),
+    (lambda: fit([(y[0], "cat")] * 9), "labels that are whole numbers"),
+    (lambda: fit((y, labels[:9])), "labels for each of 30"),
+    (lambda: data.load_data((y, ["cat"] * 30)), "instead of words"),
+    (lambda: data.load_data((y, one_hot)), r"argmax\(1\)"),
+    (lambda: data.load_data((y, labels[:9])), "labels for each of 30"),
+    (lambda: dataset.Data(y, y, test_labels=labels), "beside test labels"),
+    (lambda: dataset.Data(y, y, labels=labels, test_labels=labels + 1), "training part has"),
+    (lambda: dataset.Data(y, y, labels=labels, test_labels=labels[:9]), "test labels for each"),
+    (lambda: dataset.Data(y.numpy(), y), "tensors"),
     (lambda: training.Run(M, torch.nn.Identity()), "weights to train"),
     (lambda: training.Run(M, M.network(width=4), {"steps": 5}), "a Recipe"),
     (lambda: training.Recipe(seed="a"), "seed of Recipe"),

@@ -12,6 +12,7 @@ import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fastcore.script import anno_parser
@@ -23,6 +24,8 @@ from potential_flow.engine.training import Recipe, Run, steps
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
+from potential_flow.tools.data import load_data
+from potential_flow.tools.files import write_images
 from potential_flow.tools.shell import spelt
 from potential_flow.tools.toys import moons
 
@@ -122,6 +125,15 @@ MISTAKES = [
     (["pf_train", "--data", "moons", "--opts", "sigma_min=9 sigma_max=1"], "sigma_min < sigma_max"),
     (["pf_train", "--data", "moons", "--opts", "colour=3"], "a name out of"),
     (["pf_train", "--data", "moons", "--recipe", "colour=3"], "a name out of"),
+    (["pf_train", "--data", "moons", "--opts", "D=x"], "needed D of PFGMpp to be a number"),
+    (["pf_train", "--data", "moons", "--opts", "D=8 D=9"], "needed D once"),
+    (["pf_train", "--data", "moons", "--recipe", "ema=x"], "ema of Recipe"),
+    (["pf_train", "--data", "moons", "--net-args", "width=x"], "width of MLP"),
+    (["pf_train", "--data", "moons", "--net-args", "depth=2.5"], "depth of MLP"),
+    (["pf_train", "--data", "moons", "--net-args", "D=3"], "network of PFGMpp, got D"),
+    (["pf_train", "--data", "moons", "--net-args", "width=8", "--width", "9"], "not both"),
+    (["pf_train", "--data", "moons", "--workers", "-1"], "number of workers"),
+    (["pf_train", "--data", "moons", "--held_out", "2"], "a held-out share"),
     (["pf_train", "--data", "mnist"], "needed MNIST"),
     (["pf_train", "--resume"], "checkpoint.json"),
     (["pf_sample", "nowhere"], "checkpoint.json"),
@@ -144,11 +156,137 @@ def test_mistakes_end_with_one_line_and_code_2(args, word, tmp_path, monkeypatch
     assert not list(tmp_path.rglob("checkpoint.json")) and not list(tmp_path.rglob("*.part"))
 
 
+TEXT = "a,b,k\n" + "1,2,ü\n3,4,v\n" * 9
+# what is in a file, and a word of the sentence that it ends with; or nothing: it is trained on
+TABLES = {
+    "semicolons.csv": (TEXT.replace(",", ";").encode(), ""),
+    "tabs.csv": (TEXT.replace(",", "\t").encode("utf-8-sig"), ""),
+    "utf16.csv": (TEXT.encode("utf-16"), ""),
+    "excel.csv": (("sep=;\n" + TEXT.replace(",", ";")).encode(), ""),
+    "latin.csv": (TEXT.encode("latin-1"), "encoding UTF-8"),
+    "blanks.csv": (TEXT.replace(",", " ").encode(), "commas, semicolons, tabs"),
+    "decimals.csv": (TEXT.replace(",", ";").replace("1;", "1,5;").encode(), "decimal point"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_any_delimiter_and_encoding(name, tmp_path, capsys):
+    content, word = TABLES[name]
+    (tmp_path / name).write_bytes(content)
+    words = ["--data", tmp_path / name, "--label_column", "k", "--steps", 1, "--batch", 8]
+    code, error = command(capsys, "pf_train", "--out", tmp_path / "run", *words)
+    assert code == (2 if word else 0) and word in error and "Traceback" not in error
+    assert not word or (error.startswith("pf_train: needed") and name in error)
+
+
+@pytest.mark.parametrize("ending", ["csv", "npy", "npz"])
+def test_columns_of_unlike_kinds_and_constant_ones(ending, tmp_path, capsys):
+    "Each comes out at its own size, the constant ones to the last digit."
+    own = torch.randn(400, 3, generator=generator(0)).double() * torch.tensor([1e-6, 1e6, 0])
+    own[:, 2] = 0.1
+    path = tmp_path / f"own.{ending}"
+    writers = {"npy": np.save, "npz": lambda path, y: np.savez(path, x=y)}
+    writers["csv"] = lambda path, y: np.savetxt(path, y, delimiter=",")
+    writers[ending](path, own.numpy())
+    words = ["--steps", 60, "--batch", 128, "--width", 32, "--depth", 2, "--out", tmp_path / "run"]
+    assert command(capsys, "pf_train", "--data", path, *words)[0] == 0
+    assert command(capsys, "pf_sample", tmp_path / "run", "--n", 200)[0] == 0
+    x = np.loadtxt(tmp_path / "run" / "samples.csv", delimiter=",", skiprows=1)
+    assert set(x[:, 2]) == {0.1}
+    ratio = x.std(0)[:2] / own.std(0)[:2].numpy()
+    assert 0.3 < ratio.min() and ratio.max() < 3, ratio
+
+
+def test_arrays_of_unknown_names_and_folders_of_folders(tmp_path, capsys):
+    y = torch.randn(20, 2, generator=generator(0)).numpy()
+    np.savez(tmp_path / "odd.npz", u=y, v=y)
+    levels = torch.randint(0, 255, (4, 1, 8, 8), dtype=torch.uint8, generator=generator(0))
+    write_images(levels, tmp_path / "deep" / "train" / "cats" / "siamese")
+    write_images(levels, tmp_path / "bad")
+    for i in range(17):
+        (tmp_path / "bad" / f"broken{i:02d}.png").write_bytes(b"")
+    for words, parts in (
+        (["odd.npz"], ["got the names u, v", "train or x or data or samples"]),
+        (["deep"], ["the class cats", "in folders below it: siamese"]),
+        (["bad", "--strict"], ["17 others: broken00.png, ", "broken04.png … and 12 more"]),
+    ):
+        path, *flags = words
+        args = ["--data", tmp_path / path, "--out", tmp_path / "run", *flags]
+        code, error = command(capsys, "pf_train", *args)
+        assert code == 2 and error.count("\n") == 1
+        assert all(part in error for part in parts), error
+
+
 def test_a_mistake_in_a_process_of_its_own(tmp_path):
     (tmp_path / "file").write_text("")
     ended = process("pf_train", "--out", tmp_path / "file" / "x", "--data", "moons")
     assert ended.returncode == 2 and "can be written" in ended.stderr
     assert ended.stderr.startswith("pf_train: ") and ended.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def translated(tmp_path, capsys, monkeypatch):
+    "A run of three steps between two files; where they lie."
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("plate", 0), ("start", 1), ("other", 2)):
+        np.save(f"{name}.npy", moons(60, generator(seed)).numpy())
+    words = ["--method", "EFM", "--data", "plate.npy", "--source", "start.npy", "--out", "run"]
+    sizes = ["--batch", 8, "--width", 8, "--depth", 1, "--steps", 3]
+    assert command(capsys, "pf_train", *words, *sizes)[0] == 0
+    (tmp_path / "moved").mkdir()
+    return tmp_path
+
+
+def resumed(capsys, steps, *words):
+    "Exit code, error and steps of the run that goes on."
+    code, error = command(capsys, "pf_train", "--out", "run", "--resume", "--steps", steps, *words)
+    return code, error, load_run("run").step
+
+
+def test_both_data_sets_of_a_run_may_move_and_not_change(translated, capsys):
+    for option, name in (("data", "plate.npy"), ("source", "start.npy")):
+        file, there = Path(name), Path("moved") / name
+        kept = file.read_bytes()
+        file.write_bytes(Path("other.npy").read_bytes())
+        code, error, step = resumed(capsys, 9)
+        assert (code, step) == (2, load_run("run").step) and f"own --{option}, 54 points" in error
+        file.unlink()
+        code, error, step = resumed(capsys, 9)
+        assert code == 2 and f"--{option} and where they are now" in error and name in error
+        code, error, _ = resumed(capsys, 9, f"--{option}", "other.npy")
+        assert code == 2 and f"own --{option}, 54 points" in error and "other.npy" in error
+        there.write_bytes(kept)
+        done = load_run("run").step + 1
+        assert resumed(capsys, done, f"--{option}", there) == (0, "", done)
+        # it is remembered where they lie
+        assert resumed(capsys, done + 1) == (0, "", done + 1)
+    run = load_run("run")
+    assert [Path(name).parent.name for name in (run.data, run.source)] == ["moved", "moved"]
+    y, other = (load_data(f"{name}.npy") for name in ("moved/plate", "other"))
+    with pytest.raises(ValueError, match="the source that this run has seen"):
+        run.fit(y, steps=20, source=other)
+
+
+def test_a_run_without_its_data_draws_samples_and_says_what_is_missing(tmp_path, capsys):
+    levels = torch.randint(0, 255, (20, 1, 8, 8), dtype=torch.uint8, generator=generator(0))
+    for name in ("cat", "dog"):
+        write_images(levels, tmp_path / "pets" / name)
+    words = ["--data", tmp_path / "pets", "--size", 4, "--out", tmp_path / "run", "--steps", 2]
+    assert command(capsys, "pf_train", *words, "--batch", 8, "--width", 8)[0] == 0
+    (tmp_path / "pets").rename(tmp_path / "kept")
+    usual = (tmp_path / "run", "--n", 40, "--out", tmp_path / "out")
+    assert command(capsys, "pf_sample", *usual, "--png")[0] == 0
+    assert len(list((tmp_path / "out" / "images").glob("*.png"))) == 40
+    code, error = command(capsys, "pf_evaluate", *usual)
+    assert code == 2 and "--data and where they are now" in error and "pets" in error
+    code, error = command(capsys, "pf_evaluate", *usual, "--data", "moons")
+    assert code == 2 and "of shape (1, 4, 4) as the run's" in error
+    assert command(capsys, "pf_evaluate", *usual, "--data", tmp_path / "kept") == (0, "")
+    # classes of other names are other classes, though the images are the same
+    (tmp_path / "kept" / "cat").rename(tmp_path / "kept" / "bird")
+    words = ["--resume", "--steps", 3, "--data", tmp_path / "kept"]
+    code, error = command(capsys, "pf_train", "--out", tmp_path / "run", *words)
+    assert code == 2 and "own classes (cat, dog)" in error and "got bird, dog" in error
 
 
 @pytest.mark.parametrize("name", ["pf_sample", "pf_evaluate"])

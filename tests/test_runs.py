@@ -11,8 +11,10 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,10 +22,12 @@ from safetensors.torch import load_file, save_file
 from potential_flow.core import generator
 from potential_flow.engine.batches import lent_generators
 from potential_flow.engine.checkpoint import load_run, read_checkpoint, save_run
-from potential_flow.engine.training import Recipe, Run, Stopped, steps
+from potential_flow.engine.signals import Stopped
+from potential_flow.engine.training import Recipe, Run, steps
 from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.trunks import ResidualMLP
 from potential_flow.tools import cli
+from potential_flow.tools.data import load_data
 from potential_flow.tools.shell import script
 from potential_flow.tools.toys import moons
 
@@ -124,6 +128,7 @@ def test_sixty_kills(tmp_path):
     assert same(last, fresh_run().fit(data()))
     leftovers = [path.name for path in folder.iterdir() if path.suffix == ".part"]
     assert not leftovers
+    assert len(weights_in(folder)) == 1
 
 
 @needs_fork
@@ -137,19 +142,57 @@ def test_a_signal_leaves_the_step_it_came_in(tmp_path):
 
 def train_until_signal(folder, number):
     "Five steps, and a signal."
-    for event in steps_with_checkpoint(folder):
-        if event == 5:
+
+    def watch(event):
+        if event.step == 5:
             signal.raise_signal(number)
 
+    fresh_run().fit(data(), out=folder, watch=watch, progress=False)
 
-def steps_with_checkpoint(folder):
-    "Steps of a fresh run that leaves a checkpoint when it is stopped."
-    from potential_flow.engine.checkpoint import saving
 
-    run = fresh_run()
-    with saving(run, folder):
-        for event in steps(run, data()):
-            yield event.step
+def saved_until(run, folder, name, before):
+    "A save that is killed just before or just after a file of this kind is moved into place."
+    replace = os.replace
+
+    def killing(part, path):
+        if before and name in str(path):
+            os._exit(9)
+        replace(part, path)
+        if name in str(path):
+            os._exit(9)
+
+    os.replace = killing
+    save_run(run, folder)
+
+
+def weights_in(folder):
+    return sorted(path.name for path in folder.glob("weights-*"))
+
+
+@needs_fork
+@pytest.mark.parametrize("before", (True, False), ids=("before", "after"))
+@pytest.mark.parametrize("name", ("weights-", "checkpoint.json"))
+def test_killed_between_its_two_files(tmp_path, name, before):
+    "Another run at the same step, which may replace the first: one of both is there, whole."
+    folder, runs = tmp_path / "run", []
+    for seed in (0, 1):
+        run = fresh_run(5)
+        run.recipe = replace(run.recipe, seed=seed)
+        runs.append(run.fit(data()))
+    first, second = runs
+    save_run(first, folder)
+    process = child(partial(saved_until, second, folder, name, before))
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    there = second if name == "checkpoint.json" and not before else first
+    assert same(load_run(folder), there)
+    assert same(load_run(folder).fit(data()), there)
+    # what was left behind goes with the next checkpoint, and nothing else
+    other = folder / "weights-00000005-mine.safetensors"
+    other.write_text("mine")
+    save_run(there, folder)
+    (mine,) = set(weights_in(folder)) - {other.name}
+    assert json.loads((folder / "checkpoint.json").read_text())["weights"] == mine
+    assert not list(folder.glob(".*.part")) and same(load_run(folder), there)
 
 
 @needs_fork
@@ -181,6 +224,28 @@ def test_another_run_is_not_overwritten(tmp_path, capsys):
         cli.pf_train(out, steps=2, **small)
     assert load_run(out).step == 30
     assert cli.pf_train(out, steps=2, overwrite=True, **small).step == 2
+
+
+class Noisy(torch.utils.data.Dataset):
+    "Items that draw from all three global generators."
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, row):
+        drawn = np.random.randn(), random.gauss(0, 1)
+        return torch.tensor(drawn, dtype=torch.float32) + torch.randn(2) + row / 60
+
+
+def test_a_data_set_with_random_items_goes_on(tmp_path):
+    "Two runs of one seed are the same run, and so is one that was cut off."
+    whole, again = (fresh_run(20).fit(load_data(Noisy())) for _ in range(2))
+    assert same(whole, again)
+    half = fresh_run(20)
+    list(steps(half, load_data(Noisy()), 10))
+    save_run(half, tmp_path)
+    assert half.step == 10 and not same(half, whole)
+    assert same(load_run(tmp_path).fit(load_data(Noisy())), whole)
 
 
 def mutations(meta, luck, count):

@@ -7,15 +7,31 @@ __all__ = ['check_first_step']
 
 # %% ../../nbs/engine/08_checks.ipynb #chx00004
 import copy
+import inspect
 import json
 import warnings
-from typing import Any, Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..core import device_of, document, need, spread_over
-from .batches import Part, batches, lent_generators, step_generator
+from potential_flow.core import (
+    Words,
+    device_of,
+    document,
+    first_line,
+    generator,
+    need,
+    spread_over,
+)
+from potential_flow.engine.batches import (
+    Part,
+    as_source,
+    batches,
+    lent_generators,
+    seen_as,
+    step_generator,
+)
 from potential_flow.engine.conditions import (
     FAULTS,
     NO_LABEL,
@@ -28,7 +44,10 @@ from potential_flow.engine.conditions import (
     takes_label,
 )
 from .config import net_config, restored, unwrapped
-from .method import warn_of_scale
+from .method import Method, from_config, to_config
+from .method import warn_of_columns, warn_of_scale
+from .solvers import generate
+from .steps import euler
 
 # %% ../../nbs/engine/08_checks.ipynb #chx00008
 def _first_part(run: Any, source) -> tuple:  # points (b, *shape) and labels (b,) or None
@@ -115,6 +134,15 @@ def _check_storable(net: nn.Module, again: nn.Module, calls: list) -> None:
         need(same, wanted, f"another answer of {_name_of(net)}")
 
 # %% ../../nbs/engine/08_checks.ipynb #chx0000c
+def _need_known(net: nn.Module, seen: Tensor) -> None:
+    "Labels from 0 on, or hidden; those of the network, where it says how many it knows."
+    need(int(seen.min()) >= NO_LABEL, f"labels from 0 on, or {NO_LABEL} for none", int(seen.min()))
+    classes = getattr(net, "classes", None)
+    if isinstance(classes, int):
+        wanted = f"labels below {classes}, the classes of {type(net).__name__}"
+        need(int(seen.max()) < classes, wanted, int(seen.max()))
+
+
 def _uses_labels(run: Any, seen: Tensor | None) -> bool:
     "Do labels as those of the data reach the network? Says so where they do not."
     if seen is None:
@@ -125,9 +153,19 @@ def _uses_labels(run: Any, seen: Tensor | None) -> bool:
         warnings.warn(f"the labels of the data are not used: {name} takes none", stacklevel=5)
         return False
     need(run.method.conditional, "a method that can be conditioned", method)
+    _need_known(net, seen)
     if ignores_label(net, run.method.shape, int(seen.max())):
         warnings.warn(f"{type(net).__name__} ignores its label", stacklevel=5)
     return True
+
+
+def _need_units(run: Any, units: nn.Module | None) -> None:
+    "Data of a run that goes on come in the units that it has learnt."
+    if run.units is not None and units is not None and run.seen:
+        mine, other = run.units.state_dict(), units.state_dict()
+        same = mine.keys() == other.keys()
+        same = same and all(mine[name].cpu().equal(other[name].cpu()) for name in mine)
+        need(same, "data in the units of this run", "data in others")
 
 
 def _check_source(run: Any, source) -> Tensor | None:  # labels of some points, (b,), or None
@@ -137,28 +175,126 @@ def _check_source(run: Any, source) -> Tensor | None:  # labels of some points, 
     need(y.shape[1:] == run.method.shape, f"data of shape (B, {shape})", y)
     need(bool(y.isfinite().all()), "finite data", y)
     warn_of_scale(y, getattr(run.method, "sigma_data", 1.0))
-    seen = f"{len(source)} points, {source.checksum()}"
-    need(run.seen in ("", seen), f"the data that this run has seen ({run.seen})", seen)
-    run.seen = seen
+    if run.units is None and source.units is None:
+        warn_of_columns(y)
+    _need_units(run, source.units)
+    # all that are held: one of them may be rare
+    return source.labels if isinstance(source.labels, Tensor) else label
+
+
+def _seen(run: Any, sources: dict) -> dict:  # {name: number and checksum}
+    "What the sources are: those that the run has seen, if it has seen any."
+    before, now = {"data": run.seen} | run.seen_others, {}
+    for name, source in sources.items():
+        now[name], known = seen_as(source), before.get(name) or ""
+        wanted = f"the {name} that this run has seen ({known})"
+        need(known in ("", now[name]), wanted, Words(now[name]))
+    return now
+
+
+def _remember(run: Any, units: nn.Module | None, seen: dict) -> None:
+    "Only now, that all is well: who was told what is wrong may come with other data."
+    run.seen, *_ = seen.values()
+    run.seen_others = {name: known for name, known in seen.items() if name != "data"}
     if run.units is None:
-        run.units = source.units
-    return label
+        run.units = units
 
 # %% ../../nbs/engine/08_checks.ipynb #chx0000d
+def _plain(value: Any) -> bool:
+    "Is this a value that can be compared?"
+    if isinstance(value, (tuple, list)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _check_method(method: Method) -> None:
+    "A checkpoint gives the method back, with all that it was made of."
+    name = type(method).__name__
+    wanted = f"a method {name} that its fields make again (a dataclass of plain values)"
+    try:
+        again = from_config(json.loads(json.dumps(to_config(method))), [type(method)])
+    except FAULTS as error:
+        raise ValueError(f"needed {wanted}: {first_line(error)}") from error
+    for attribute, value in vars(again).items():
+        mine = getattr(method, attribute, None)
+        same = mine == value or not (_plain(mine) and _plain(value))
+        need(same, f"{wanted}: {attribute}={mine!r} comes back as {value!r}", type(method))
+
+
+def _check_sampling(run: Any, uses: bool) -> None:
+    "The method's other verbs work: two lines, two steps."
+    name, net = type(run.method).__name__, copy.deepcopy(unwrapped(run.net)).eval()
+    device, label = device_of(net), 0 if uses else None
+    try:
+        with lent_generators(0, device):
+            gen = generator(0, device)
+            x = generate(run.method, net, 2, gen, steps=2, step=euler, label=label).x
+    except NotImplementedError:
+        # a method that only trains
+        return
+    except FAULTS as error:
+        wanted = f"a method {name} that can sample"
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"needed {wanted}: {reason}") from error
+    shape = (2, *run.method.shape)
+    need(x.shape == shape, f"samples of shape {shape} from {name}", x)
+
+
+def _sources_of(
+    run: Any,
+    source: Any,  # the data
+    others: dict,  # further data sets by name
+) -> dict:  # {name: a source}
+    "The data and what the method asks for beside; other names are refused."
+    # after itself, the data and the generator
+    asked = list(inspect.signature(type(run.method).prepare).parameters.values())[3:]
+    strange = set(others) - {parameter.name for parameter in asked}
+    if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in asked):
+        names = ", ".join(parameter.name for parameter in asked) or "none"
+        wanted = "options of the training (progress, workers, labels) or data sets that "
+        wanted += f"{type(run.method).__name__} asks for ({names})"
+        need(not strange, wanted, sorted(strange), TypeError)
+    return {"data": source} | {name: as_source(other) for name, other in others.items()}
+
+
+def _prepared(
+    run: Any,
+    sources: dict,  # the data, and further data sets
+) -> dict:  # keyword arguments of the loss
+    "What the method wants of the whole data set, where that can be had."
+    device, parts = device_of(run.net), {name: other.whole() for name, other in sources.items()}
+    whole = parts.pop("data")
+    held = all(part is not None for part in (whole, *parts.values()))
+    need(held or not parts, "two data sets that are held as a whole (tensors)", sorted(parts))
+    if whole is None:
+        return {}
+    gen = step_generator(run.recipe.seed, 0, purpose=2, device=device)
+    parts = {name: part.to(device) for name, part in parts.items()}
+    return run.method.prepare(whole.to(device), gen, **parts)
+
+
 def check_first_step(
     run: Any,  # a `Run`
     source: Any,  # of batches
     labels: bool,  # hand labels to the network, where the data have them?
-    prepare: Callable,  # what the method prepares from the data, prepare() -> dict
+    others: dict,  # further data sets that the method asks for, by name
 ) -> tuple:  # do labels reach the network? And what was prepared
     "A sentence about what would fail later; weights, layers that count and generators stay."
+    wanted = "labels to be true or false (labels themselves stand beside the points, (y, labels))"
+    need(isinstance(labels, bool), wanted, labels, TypeError)
     again = _rebuilt(run.net)
+    _check_method(run.method)
     seen = _check_source(run, source)
     uses = labels and _uses_labels(run, seen)
     wanted = "points with labels for a network that asks for them (in a shell: --conditional)"
     need(uses or not needs_label(run.net), wanted, "points without")
-    prepared = prepare()
+    sources = _sources_of(run, source, others)
+    seen, prepared = _seen(run, sources), _prepared(run, sources)
     _check_storable(run.net, again, _check_call(run, source, uses, prepared))
+    # between two data sets lines start at points of the other, not at the prior
+    if not others:
+        _check_sampling(run, uses)
+    _remember(run, source.units, seen)
     return uses, prepared
 
 # %% ../../nbs/engine/08_checks.ipynb #docchck1

@@ -14,7 +14,7 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core import document, flat, generator, need
+from ..core import document, flat, generator, need, number, whole_number
 from potential_flow.engine.behaviour import (
     Bump,
     dead_fields,
@@ -37,6 +37,8 @@ def stationarity(
     seed: int = 0,  # of bumps and training points
 ) -> Tensor:  # z-scores, (bumps,)
     "z-scores of the loss's directional derivatives at `net`."
+    bumps, repeats = whole_number(bumps, "bumps"), whole_number(repeats, "repeats")
+    need(0 < number(eps, "eps") < math.inf, "a positive eps", eps)
     scores, times = [], method.times(24)
     # ten copies of the charges have the same field
     copies = y.repeat(10, *[1] * (y.ndim - 1))
@@ -66,7 +68,7 @@ def lopsided(
     seed: int = 0,  # of the scatter within the clusters
 ) -> tuple:  # data (M, *shape), float64, and the cluster of each point (M,)
     "Three clusters with 15, 30 and 55 per cent of the charges; the mean squared coordinate is one."
-    need(M >= 20, "at least 20 charges", M)
+    need(whole_number(M, "charges") >= 20, "at least 20 charges", M)
     N = math.prod(shape)
     counts = torch.tensor([round(0.15 * M), round(0.3 * M), 0])
     counts[2] = M - counts.sum()
@@ -293,6 +295,9 @@ def check_method(
     "Prove a method with its closed-form network, clause after clause."
     unknown = sorted(set(without) - set(CLAUSES))
     need(not unknown, f"clauses out of {', '.join(CLAUSES)}", unknown)
+    n, steps = whole_number(n, "generated points"), whole_number(steps, "steps")
+    pair = y is None or (isinstance(y, tuple) and len(y) == 2)
+    need(pair, "a pair of data and the cluster of each point", y, TypeError)
     data, which = lopsided(method.shape) if y is None else y
     case = _Case(method, data, which, truth, n, steps, seed, options)
     measured = {}

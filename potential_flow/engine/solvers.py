@@ -25,7 +25,7 @@ from potential_flow.core import (
     number,
     whole_number,
 )
-from .conditions import Bound, without_label
+from .conditions import Bound, can_take_label, without_label
 from .method import Method
 from .steps import Multistep, dopri5, euler, heun, rk4
 
@@ -182,6 +182,7 @@ def _evaluating(
 
 def _labels_for(
     method: Method,
+    net: Callable,  # that will be asked
     label: int | Tensor | None,  # one for all, or one for each, (n,)
     n: int,
     device,
@@ -196,6 +197,8 @@ def _labels_for(
         raise TypeError(f"needed labels, whole numbers, got {describe(label)}") from error
     need(not (label.is_floating_point() or label.is_complex()), "labels, whole numbers", label)
     need(label.ndim == 0 or label.shape == (n,), f"one label, or {n} of them", label)
+    name = getattr(net, "__name__", type(net).__name__)
+    need(can_take_label(net), "a network that takes labels, net(x, s, label)", name)
     return label.long().expand(n)
 
 
@@ -298,7 +301,7 @@ def decode(
     as_points(latents, "latents")
     need(len(latents) > 0, "at least one latent", latents)
     latents, times = latents.to(device_of(net), dtype), method.times(steps)
-    labels = _labels_for(method, label, len(latents), latents.device)
+    labels = _labels_for(method, net, label, len(latents), latents.device)
     counted, ends, paths = Counted(net), [], []
     with _evaluating(net):
         for part in _parts(latents, batch):
@@ -351,7 +354,7 @@ def encode(
     "Follow lines from data to the start of the lines; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
-    labels = _labels_for(method, label, len(y), y.device)
+    labels = _labels_for(method, net, label, len(y), y.device)
     times, found = method.times(whole_number(steps, "steps")).flip(0), []
     with _evaluating(net):
         for part in _parts(y, batch):
@@ -366,6 +369,9 @@ def slerp(
     w: float,  # 0 is a, 1 is b
 ) -> Tensor:  # (n, *shape)
     "Between two latents: along the great circle in direction, geometrically in radius."
+    w = number(w, "w, where between them,")
+    same = as_points(b, "b", as_points(a, "a").shape[1:]).shape == a.shape
+    need(same and math.isfinite(w), f"latents of one shape and a finite w, not {w}", b)
     radius_a = flat(a).norm(dim=1, keepdim=True).clamp_min(1e-300)
     radius_b = flat(b).norm(dim=1, keepdim=True).clamp_min(1e-300)
     unit_a, unit_b = flat(a) / radius_a, flat(b) / radius_b
@@ -433,7 +439,7 @@ def log_prob(
     "Log-likelihood by the change of variables; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
-    labels = _labels_for(method, label, len(y), y.device)
+    labels = _labels_for(method, net, label, len(y), y.device)
     times, found, signs = method.times(whole_number(steps, "steps")).flip(0), [], None
     if not exact:
         gen = _known_generator(gen)

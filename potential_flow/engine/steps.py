@@ -13,7 +13,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from ..core import bcast, document, flat, need
+from ..core import bcast, document, flat, need, number
 
 # %% ../../nbs/engine/03_steps.ipynb #39586d2f
 def euler(
@@ -61,7 +61,8 @@ def dopri5(
     "An adaptive step of fifth order with error control over the batch (torchdiffeq)."
     from torchdiffeq import odeint
 
-    need(rtol > 0 and atol > 0, "positive tolerances", (rtol, atol))
+    positive = 0 < number(rtol, "rtol") < math.inf and 0 < number(atol, "atol") < math.inf
+    need(positive, "positive tolerances", (rtol, atol))
 
     def adaptive(f, x, s, s_next):
         ends = torch.stack([s, s_next])
@@ -105,7 +106,7 @@ class _Remembering:
     def __call__(self, f, x, s, s_next):
         "One evaluation, second order (arXiv 2211.01095, algorithm 2)."
         rest, rest_next = s - self.end, s_next - self.end
-        wanted = f"a grid that stays on one side of the end of the aim, {self.end}"
+        wanted = f"a grid on one side of the end, {self.end} (flow matching: Multistep(end=1))"
         need(bool(rest * rest_next > 0), wanted, (float(s), float(s_next)))
         aim, gap = x - rest * f(x, s), (rest / rest_next).log()
         ahead = self._ahead(x, aim, gap)

@@ -407,11 +407,12 @@ def capacitor(
     need(given == (method.omega == 0), wanted, source if given else method.omega)
     sizes = (len(y), len(source) if given else 1)
     need(min(sizes) > 0, "at least one charge on each plate", sizes)
+    charges = max(sizes) if charges is None else whole_number(charges, "charges")
     # an even selection where there are more
-    y = as_points(y, "y", method.shape)[spread_over(len(y), charges or len(y))]
+    y = as_points(y, "y", method.shape)[spread_over(len(y), charges)]
     target = Charges(y, torch.full((len(y),), -1 / len(y), dtype=torch.float64), method.L)
     if given:
-        chosen = spread_over(len(source), charges or len(source))
+        chosen = spread_over(len(source), charges)
         return Capacitor(Charges(as_points(source, "source", method.shape)[chosen].to(y)), target)
     return Capacitor(isotropic_sheet(method.shape, method.omega, device=y.device), target)
 

@@ -104,7 +104,8 @@ class EFMForward(_LearntField):
         direction = torch.cat([flat(vx), rise[:, None]], 1)
         speed = self.clearance(point, z) / size
         moved = torch.zeros_like(x)
-        moved[:, : self.N + 1] = (-1 if self.reverse else 1) * speed[:, None] * direction
+        sign = -1 if self.reverse else 1
+        moved[:, : self.N + 1] = sign * speed[:, None] * direction
         return moved
 
     @property
@@ -131,7 +132,8 @@ class EFMForward(_LearntField):
         ended = (z - self.end).abs() < self.z_min * (1 - 1e-9)
         here = ended.nonzero()[:, 0]
         if len(here):
-            x = x.index_copy(0, here, self.landed(net, x[here], z.new_full((len(here),), self.end)))
+            height = z.new_full((len(here),), self.end)
+            x = x.index_copy(0, here, self.landed(net, x[here], height))
         return x, ended
 
     def readout(self, net: Callable, x: Tensor) -> Tensor:

@@ -13,10 +13,19 @@ from typing import Callable, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, bcast, document, flat, need, sqnorm, whole_number
+from potential_flow.core import (
+    Typed,
+    as_points,
+    bcast,
+    document,
+    flat,
+    need,
+    sqnorm,
+    whole_number,
+)
 from ..engine.config import class_path
 from ..engine.method import Method
-from ..nets.heads import alone, log_features, points_of, with_label
+from ..nets.heads import alone, log_features, octaves, points_of, with_label
 from potential_flow.nets.trunks import (
     MLP,
     build_trunk,
@@ -27,7 +36,7 @@ from potential_flow.nets.trunks import (
 from ..physics.kernels import StudentKernel, ideal_denoiser
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #710fc68e
-class VelocityNet(nn.Module):
+class VelocityNet(Typed, nn.Module):
     "(2t−1)/κ² x + F(x/κ, t)/κ with κ² = t² + (1−t)²: exact for N(0, 1) data before training."
 
     def __init__(
@@ -41,7 +50,7 @@ class VelocityNet(nn.Module):
         super().__init__()
         self.shape, self.classes = need_shape(shape), need_classes(classes)
         N = math.prod(self.shape)
-        self.register_buffer("freqs", 2.0 ** torch.arange(frequencies), persistent=False)
+        self.register_buffer("freqs", 4 * octaves(frequencies), persistent=False)
         self.trunk = build_trunk(trunk, N + 1 + 2 * frequencies + classes, N, **trunk_args)
         own = dict(shape=self.shape, frequencies=frequencies, classes=classes)
         self.config = own | dict(trunk=class_path(type(self.trunk))) | trunk_args

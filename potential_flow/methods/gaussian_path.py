@@ -410,7 +410,7 @@ def log_constant(
     gen: torch.Generator = None,  # of these points; None: `generator(0)`
 ) -> Tensor:  # (), float64
     "ln ∫ exp `log_density` dx by importance sampling: good in two coordinates, useless in many."
-    gen = generator(0) if gen is None else gen
+    gen, n = generator(0) if gen is None else gen, whole_number(n, "points")
     variance = _WIDER**2 * method.variance(torch.tensor(s, dtype=torch.float64))
     noise = torch.randn(n, *method.shape, generator=gen, dtype=torch.float64, device=gen.device)
     x = variance.sqrt().to(noise) * noise

@@ -19,6 +19,7 @@ from potential_flow.core import (
     flat,
     need,
     need_moderate,
+    number,
     slope,
     sqnorm,
     whole_number,
@@ -229,7 +230,8 @@ def calc_growths(
     tau: float = 0.03,  # growth per step
 ) -> int:
     "Growth steps of the perturbation, ⌊¾ ln(|y|²/(2 √N σ²)) / ln(1+τ)⌋ + 1 (arXiv 2209.11178)."
-    need(sigma > 0 and tau > 0, "positive sigma and tau", (sigma, tau))
+    positive = 0 < number(sigma, "sigma") < math.inf and 0 < number(tau, "tau") < math.inf
+    need(positive, "positive sigma and tau", (sigma, tau))
     square = float(sqnorm(as_points(y, "y")).mean())
     ratio = square / (2 * math.sqrt(y[0].numel()) * sigma**2)
     need(ratio > 1, "data wider than the smallest noise sigma", sigma)

@@ -17,6 +17,10 @@ from .posterior import PosteriorMean, last_level, need_levels
 from ..physics.kernels import StudentKernel, extra_dimensions
 
 # %% ../../nbs/methods/03_pfgmpp.ipynb #9a596c7f
+# the largest mean of ln σ that `fitted` takes: no larger one has been measured
+_HIGHEST = 1.0
+
+
 @dataclass(frozen=True)
 class PFGMpp(PosteriorMean):
     "PFGM++: net(x, σ) -> x̂; D = 1 is PFGM, D = ∞ is EDM (arXiv 2302.04265)."
@@ -42,12 +46,12 @@ class PFGMpp(PosteriorMean):
     ) -> "PFGMpp":
         "The method for these data: shape, box, first and last level, and levels of training."
         radius = float(sqnorm(as_points(y, "y")).mean().sqrt())
-        first = given.get("sigma_max", max(cls.sigma_max, 5 * radius))
-        # training reaches from `lowest` to the first level, with as many deviations as by default
-        lowest = math.exp(2 * cls.P_mean) / cls.sigma_max
-        wider = max(1.0, math.log(first / lowest) / math.log(cls.sigma_max / lowest))
-        middle = cls.P_mean + max(0.0, math.log(first / cls.sigma_max)) / 2
-        found = {"sigma_max": first, "P_mean": middle, "P_std": wider * cls.P_std}
+        # where the posterior breaks up into single charges, and half a unit above
+        broken = math.log(max(radius, 1e-9)) - math.log(2 * math.sqrt(math.log(max(len(y), 3))))
+        middle = min(max(broken + 0.5, cls.P_mean), _HIGHEST)
+        share = (middle - cls.P_mean) / (_HIGHEST - cls.P_mean)
+        found = {"P_mean": middle, "P_std": cls.P_std + share * (1.0 - cls.P_std)}
+        found["sigma_max"] = max(cls.sigma_max, 5 * radius)
         found["sigma_min"] = last_level(y, cls.sigma_min)
         return super().fitted(y, **found | given)
 

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..core import as_points, document, flat, need, need_moderate, sqnorm
+from potential_flow.core import (
+    as_points,
+    document,
+    flat,
+    need,
+    need_moderate,
+    number,
+    sqnorm,
+)
 from .descent import Descent, Vector, gradient
 from ..nets.heads import ScalarNet, alone, scalars_of
 from ..nets.precondition import ScalarPrecondition
@@ -265,7 +273,7 @@ def anomaly_score(
     z: float = 0.3,  # height at which the potential is read, in units of the data
 ) -> Tensor:  # (B,), float64; large: unlike the data
     "ln(V_sheet/V) just above the points."
-    need(z > 0, "a positive height", z)
+    need(0 < number(z, "z") < math.inf, "a positive height", z)
     height = x.new_full((len(x),), z)
     return -method.log_ratio(net, as_points(x, "x", method.shape), height).double()
 

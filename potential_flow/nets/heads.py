@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['compactify', 'FieldNet', 'smooth_step', 'ScalarNet', 'need_labels', 'with_label', 'points_of', 'scalars_of',
-           'scalar_of', 'vectors_of', 'directions_of', 'means_of', 'wrapped', 'alone', 'log_features', 'EnergyNet',
-           'InnerEnergy', 'EnergyOf', 'DistanceEnergy', 'PlateNet']
+           'scalar_of', 'vectors_of', 'directions_of', 'means_of', 'wrapped', 'alone', 'log_features', 'octaves',
+           'EnergyNet', 'InnerEnergy', 'EnergyOf', 'DistanceEnergy', 'PlateNet']
 
 # %% ../../nbs/nets/01_heads.ipynb #90d1eb0a
 import math
@@ -14,7 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, document, flat, need, sqnorm
+from potential_flow.core import (
+    Typed,
+    as_points,
+    document,
+    flat,
+    need,
+    number,
+    sqnorm,
+    whole_number,
+)
 from ..engine.config import build_net, class_path, net_config
 from .trunks import MLP, SIREN, build_trunk, need_classes, need_shape
 
@@ -25,7 +34,7 @@ def compactify(
     R0: float = 3.0,  # the radius that is mapped to 1/√2; 0: raw coordinates
 ) -> Tensor:  # (B, N + 1), inside the unit ball
     "Points and heights as points of the unit ball (physics.md, section 7)."
-    need(R0 >= 0, "a radius R0 ≥ 0", R0)
+    need(number(R0, "R0") >= 0, "a radius R0 ≥ 0", R0)
     height = z.to(x.dtype).abs()
     point = torch.cat([flat(x), height[:, None]], 1)
     if R0 == 0:
@@ -33,7 +42,7 @@ def compactify(
     return point / (point.square().sum(1, keepdim=True) + R0**2).sqrt()
 
 # %% ../../nbs/nets/01_heads.ipynb #e0c96342
-class FieldNet(nn.Module):
+class FieldNet(Typed, nn.Module):
     "A vector (v_x, v_z) at each point: a trunk on compactified coordinates."
 
     def __init__(
@@ -44,7 +53,7 @@ class FieldNet(nn.Module):
         **trunk_args,  # width, depth, w0, … of the trunk
     ):
         super().__init__()
-        need(R0 >= 0, "a radius R0 ≥ 0", R0)
+        need(0 <= R0 < math.inf, "a radius R0 ≥ 0", R0)
         self.shape, self.R0 = need_shape(shape), R0
         N = math.prod(self.shape)
         self.trunk = build_trunk(trunk, N + 1, N + 1, **trunk_args)
@@ -73,7 +82,7 @@ def smooth_step(
     return step.square() * (3 - 2 * step)
 
 
-class ScalarNet(nn.Module):
+class ScalarNet(Typed, nn.Module):
     "A scalar at each point, even in the height: a trunk on compactified coordinates."
 
     def __init__(
@@ -85,8 +94,8 @@ class ScalarNet(nn.Module):
         **trunk_args,  # width, depth, w0, … of the trunk
     ):
         super().__init__()
-        need(R0 >= 0, "a radius R0 ≥ 0", R0)
-        need(fade >= 0, "fade ≥ 0", fade)
+        need(0 <= R0 < math.inf, "a radius R0 ≥ 0", R0)
+        need(0 <= fade < math.inf, "fade ≥ 0", fade)
         self.shape, self.R0, self.fade = need_shape(shape), R0, fade
         self.trunk = build_trunk(trunk, math.prod(self.shape) + 1, 1, **trunk_args)
         own = dict(shape=self.shape, trunk=class_path(type(self.trunk)), R0=R0, fade=fade)
@@ -228,7 +237,14 @@ def log_features(
     return torch.cat([log / 4, (log * freqs).sin(), (log * freqs).cos()], 1)
 
 
-class EnergyNet(nn.Module):
+def octaves(
+    count: int,  # how many
+) -> Tensor:  # (count,)
+    "Frequencies, each twice the one before: 1/4, 1/2, 1, …"
+    return 2.0 ** torch.arange(whole_number(count, "frequencies", least=0)) / 4
+
+
+class EnergyNet(Typed, nn.Module):
     "A scalar potential net(x, s) -> (B,), conditioned on s or autonomous."
 
     def __init__(
@@ -243,8 +259,7 @@ class EnergyNet(nn.Module):
         super().__init__()
         self.shape, self.conditioned = need_shape(shape), conditioned
         self.classes = need_classes(classes)
-        freqs = 2.0 ** torch.arange(frequencies) / 4
-        self.register_buffer("freqs", freqs, persistent=False)
+        self.register_buffer("freqs", octaves(frequencies), persistent=False)
         n_in = math.prod(self.shape) + (1 + 2 * frequencies if conditioned else 0) + classes
         self.trunk = build_trunk(trunk, n_in, 1, **trunk_args)
         own = dict(shape=self.shape, trunk=class_path(type(self.trunk)))
@@ -265,7 +280,7 @@ class EnergyNet(nn.Module):
         return self.trunk(with_label(seen, label, self.classes))[:, 0]
 
 # %% ../../nbs/nets/01_heads.ipynb #heads021
-class _OfVector(nn.Module):
+class _OfVector(Typed, nn.Module):
     "A scalar made of the answer of a wrapped network."
 
     def __init__(
@@ -321,7 +336,7 @@ class DistanceEnergy(_OfVector):
         return -flat(x - answer).square().sum(1) / 2
 
 # %% ../../nbs/nets/01_heads.ipynb #c61e5ec2
-class PlateNet(nn.Module):
+class PlateNet(Typed, nn.Module):
     "The field between and behind plates at z = 0 and z = L: v_x, v_z and the log magnitude."
 
     def __init__(
@@ -333,7 +348,7 @@ class PlateNet(nn.Module):
         **trunk_args,  # width, depth, … of the trunk
     ):
         super().__init__()
-        need(L > 0 and R0 > 0, "positive L and R0", (L, R0))
+        need(0 < L < math.inf and 0 < R0 < math.inf, "finite, positive L and R0", (L, R0))
         self.shape, self.L, self.R0 = need_shape(shape), L, R0
         self.N = math.prod(self.shape)
         self.trunk = build_trunk(trunk, self.N + 6, self.N + 3, **trunk_args)

@@ -18,7 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..core import as_points, bcast, device_of, document, need
+from potential_flow.core import (
+    Typed,
+    as_points,
+    bcast,
+    device_of,
+    document,
+    generator,
+    need,
+    whole_number,
+)
 from ..engine.config import class_path, find_class, net_config
 from .heads import need_labels, points_of, wrapped
 from .trunks import need_classes, need_shape
@@ -192,7 +201,7 @@ def fast_bfloat16(
     return kind == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
-class ImageBackbone(nn.Module):
+class ImageBackbone(Typed, nn.Module):
     "A backbone of diffusers as net(x, s, label): images, numbers, or both."
 
     def __init__(
@@ -289,7 +298,7 @@ class ImageBackbone(nn.Module):
         return tuple(parts) if len(parts) > 1 else parts[0]
 
 # %% ../../nbs/nets/05_images.ipynb #img00018
-class NoisePrediction(nn.Module):
+class NoisePrediction(Typed, nn.Module):
     "A network of DDPM's noise as a denoiser, net(x, σ) -> x̂."
 
     def __init__(
@@ -299,6 +308,7 @@ class NoisePrediction(nn.Module):
         steps: int = 1000,  # how many there are
     ):
         super().__init__()
+        steps = whole_number(steps, "noise levels")
         levels = torch.logspace(-2, 2, steps).double() if sigma is None else sigma.double()
         need(bool((levels.diff() > 0).all() and levels[0] > 0), "increasing levels", levels)
         self.net, self.steps = wrapped(net), len(levels)
@@ -400,10 +410,10 @@ def cost(
     repeats: int = 3,  # steps that are timed, after one that is not
 ) -> Cost:
     "Parameters, memory and speed of training, measured on a copy of the network."
+    batch, repeats = whole_number(batch, "images per step"), whole_number(repeats, "steps")
     net, device = copy.deepcopy(net).train(), device_of(net)
     opt = torch.optim.Adam(net.parameters(), 1e-6)
-    gen = torch.Generator(device).manual_seed(0)
-    x = torch.randn(batch, *net.shape, generator=gen, device=device)
+    x = torch.randn(batch, *net.shape, generator=generator(0, device), device=device)
 
     def loss():
         answer = net(x, x.new_full((batch,), 0.5))

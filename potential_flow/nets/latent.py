@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, document, flat, need
-from ..engine.checkpoint import Flow
-from ..engine.config import net_config
+from ..core import Typed, as_points, document, flat, need, whole_number
+from ..engine.sharing import Flow
+from ..engine.config import net_config, state_of
 from ..engine.method import Method, to_config
 from ..engine.solvers import Samples
 from ..engine.training import Run
@@ -60,7 +60,7 @@ def _decoder(channels: int, width: int, small: tuple, latent: int) -> nn.Sequent
     )
 
 # %% ../../nbs/nets/03_latent.ipynb #lat00003
-class VAE(nn.Module):
+class VAE(Typed, nn.Module):
     "A convolutional variational autoencoder."
 
     def __init__(
@@ -70,10 +70,11 @@ class VAE(nn.Module):
         width: int = 32,  # channels of the first convolution
     ):
         super().__init__()
+        shape = need_shape(shape)
         fits = len(shape) == 3 and shape[1] % 4 == 0 and shape[2] % 4 == 0
-        need(fits, "images (C, H, W) with H and W multiples of 4", tuple(shape))
+        need(fits, "images (C, H, W) with H and W multiples of 4", shape)
         need(latent >= 1 and width >= 1, "positive latent and width", (latent, width))
-        self.shape, self.latent = tuple(shape), latent
+        self.shape, self.latent = shape, latent
         self.config = dict(shape=self.shape, latent=latent, width=width)
         channels, high, wide = self.shape
         small = (2 * width, high // 4, wide // 4)
@@ -140,7 +141,8 @@ def codes(
     batch: int = 1000,  # images held at a time
 ) -> Tensor:  # (copies × M, latent)
     "Codes drawn from the encoder's distribution."
-    need(copies >= 1, "at least one copy", copies)
+    copies = whole_number(copies, "copies (at least one copy)")
+    batch = whole_number(batch, "images held at a time")
     drawn = []
     for part in x.repeat(copies, 1, 1, 1).split(batch):
         mean, log_var = vae.encode(part)
@@ -185,7 +187,7 @@ class LatentFlow(Flow):
     ) -> Tensor:  # images, (n, C, H, W)
         "The images of standardised codes."
         images = []
-        for part in code.split(batch):
+        for part in code.split(whole_number(batch, "codes held at a time")):
             own_units = part.to(self.shift) * self.scale + self.shift
             images.append(self.vae.decode(own_units))
         return torch.cat(images)
@@ -209,7 +211,7 @@ def latent_flow(
 ) -> LatentFlow:
     "The averaged network of a run with its autoencoder, ready to sample and to share."
     flow = LatentFlow(to_config(run.method), net_config(run.net), vae.config)
-    flow.net.load_state_dict(run.best.state_dict())
+    flow.net.load_state_dict(state_of(run.best))
     flow.vae.load_state_dict(vae.state_dict())
     flow.shift.copy_(shift)
     flow.scale.copy_(scale)

@@ -11,14 +11,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..core import as_points, bcast, document, flat, need, sqnorm
+from ..core import Typed, as_points, bcast, document, flat, need, sqnorm
 from ..engine.config import class_path, net_config
-from .heads import log_features, means_of, vectors_of, wrapped
+from .heads import log_features, means_of, octaves, vectors_of, wrapped
 from .trunks import MLP, build_trunk, need_shape
 from ..physics.sheet import round_sheet
 
 # %% ../../nbs/nets/04_plates.ipynb #plts0009
-class _GaussianPlates(nn.Module):
+class _GaussianPlates(Typed, nn.Module):
     "Two means and their odds: those of round Gaussian plates, and what a network adds to them."
 
     def __init__(self, L: float, source_std: float, target_std: float):
@@ -108,8 +108,7 @@ class PlateMeans(_GaussianPlates):
         super().__init__(L, source_std, target_std)
         self.shape = need_shape(shape)
         self.N = math.prod(self.shape)
-        freqs = 2.0 ** torch.arange(frequencies) / 4
-        self.register_buffer("freqs", freqs, persistent=False)
+        self.register_buffer("freqs", octaves(frequencies), persistent=False)
         n_in = self.N + 3 * (1 + 2 * frequencies)
         self.trunk = build_trunk(trunk, n_in, 2 * self.N + 1, **trunk_args)
         own = dict(shape=self.shape, L=L, source_std=source_std, target_std=target_std)
@@ -127,7 +126,7 @@ class PlateMeans(_GaussianPlates):
         return for_source.view_as(x), for_target.view_as(x), odds[:, 0]
 
 # %% ../../nbs/nets/04_plates.ipynb #plts0024
-class PlateFieldPrecondition(nn.Module):
+class PlateFieldPrecondition(Typed, nn.Module):
     "(v_x, v_z) = (f_x/√N, ±1 + f_z) from any net f of vectors; a log magnitude is handed on."
 
     def __init__(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from potential_flow.core import (
+    Typed,
     as_points,
     as_scale,
     bcast,
@@ -24,6 +25,7 @@ from potential_flow.core import (
 from ..engine.config import class_path, net_config
 from potential_flow.nets.heads import (
     log_features,
+    octaves,
     points_of,
     scalar_of,
     smooth_step,
@@ -37,7 +39,7 @@ from ..physics.kernels import extra_dimensions
 from ..physics.sheet import GaussianSheet, sheet_posterior_mean, shrinkage
 
 # %% ../../nbs/nets/02_precondition.ipynb #523a8a7f
-class Precondition(nn.Module):
+class Precondition(Typed, nn.Module):
     "x̂(x, σ) = c x + σ_d √(1−c) f(√c x / σ_d, σ), c the shrinkage of Gaussian data, any net f."
 
     def __init__(
@@ -69,7 +71,7 @@ class Precondition(nn.Module):
         return c * x + self.sigma_data * (1 - c).sqrt() * F
 
 # %% ../../nbs/nets/02_precondition.ipynb #prec0015
-class LevelNet(nn.Module):
+class LevelNet(Typed, nn.Module):
     "Points from points and a noise level: a trunk on the coordinates and features of ln σ."
 
     def __init__(
@@ -83,8 +85,7 @@ class LevelNet(nn.Module):
         super().__init__()
         self.shape, self.classes = need_shape(shape), need_classes(classes)
         N = math.prod(self.shape)
-        freqs = 2.0 ** torch.arange(frequencies) / 4
-        self.register_buffer("freqs", freqs, persistent=False)
+        self.register_buffer("freqs", octaves(frequencies), persistent=False)
         n_in = N + 1 + 2 * frequencies + classes
         self.trunk = build_trunk(trunk, n_in, N, **trunk_args)
         own = dict(shape=self.shape, frequencies=frequencies, classes=classes)
@@ -125,12 +126,12 @@ class Denoiser(Precondition):
         return dict(D=self.D, sigma_data=self.sigma_data) | self.net.config
 
 # %% ../../nbs/nets/02_precondition.ipynb #f5a42e9b
-class _AroundSheet(nn.Module):
+class _AroundSheet(Typed, nn.Module):
     "A network beside a Gaussian sheet that lives in its buffers and travels with the weights."
 
     def __init__(self, net, sheet, radius: float, shape):
         super().__init__()
-        need(radius > 0, "a positive radius", radius)
+        need(0 < radius < math.inf, "a positive radius", radius)
         need(sheet is not None or shape is not None, "a sheet, or a shape", sheet)
         self.net, self.radius = wrapped(net), radius
         self.shape = need_shape(shape if sheet is None else tuple(sheet.mean.shape))
@@ -240,7 +241,7 @@ def _inside(
     return (x.double() / bcast(radius, x)).to(x.dtype), radius
 
 
-class FieldPrecondition(nn.Module):
+class FieldPrecondition(Typed, nn.Module):
     "(v_x, v_z) = −(x, z)/r + f(x/r, z) with r² = (|x|² + z²)/N + R0², any net f of pairs."
 
     def __init__(
@@ -269,7 +270,7 @@ class FieldPrecondition(nn.Module):
         return vx - inside, vz - (s / radius).to(vz.dtype)
 
 # %% ../../nbs/nets/02_precondition.ipynb #prec0021
-class ScalarPrecondition(nn.Module):
+class ScalarPrecondition(Typed, nn.Module):
     "The scalar of any net f at (x/r, z), r² = (|x|² + z²)/N + R0²; it may fade far away."
 
     def __init__(

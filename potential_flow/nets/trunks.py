@@ -13,16 +13,16 @@ from operator import index
 import torch
 from torch import Tensor, nn
 
-from ..core import document, need
+from ..core import Typed, document, need
 from ..engine.config import find_class
 
 # %% ../../nbs/nets/00_trunks.ipynb #trunk002
 def _check_sizes(*sizes: int):
     "All sizes must be at least one."
-    need(min(sizes) >= 1, "positive sizes, width and depth", sizes)
+    need(min(sizes) >= 1, "positive sizes (n_in, n_out, width and depth)", sizes)
 
 
-class MLP(nn.Module):
+class MLP(Typed, nn.Module):
     "A multilayer perceptron with SiLU activations."
 
     def __init__(
@@ -49,7 +49,7 @@ class MLP(nn.Module):
         return self.layers(x)
 
 # %% ../../nbs/nets/00_trunks.ipynb #0eb027ea
-class Block(nn.Module):
+class Block(Typed, nn.Module):
     "A pre-normalised residual block with dropout."
 
     def __init__(
@@ -58,6 +58,7 @@ class Block(nn.Module):
         dropout: float = 0.0,  # share of the hidden units dropped in training
     ):
         super().__init__()
+        need(width >= 1 and 0 <= dropout < 1, "width ≥ 1, dropout in [0, 1)", (width, dropout))
         self.body = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, width),
@@ -74,7 +75,7 @@ class Block(nn.Module):
         return x + self.body(x)
 
 
-class ResidualMLP(nn.Module):
+class ResidualMLP(Typed, nn.Module):
     "A SiLU network of residual blocks."
 
     def __init__(
@@ -101,7 +102,7 @@ class ResidualMLP(nn.Module):
         return self.layers(x)
 
 # %% ../../nbs/nets/00_trunks.ipynb #20065511
-class Sine(nn.Module):
+class Sine(Typed, nn.Module):
     "A SIREN layer, sin(w0 (W x + b)), initialised as in arXiv 2006.09661, section 3.2."
 
     def __init__(
@@ -113,6 +114,7 @@ class Sine(nn.Module):
     ):
         super().__init__()
         need(w0 > 0 and math.isfinite(w0), "a positive frequency w0", w0)
+        need(min(n_in, n_out) >= 1, "positive sizes (n_in and n_out)", (n_in, n_out))
         self.w0 = w0
         self.linear = nn.Linear(n_in, n_out)
         largest = 1 / n_in if first else math.sqrt(6 / n_in) / w0
@@ -130,7 +132,7 @@ class Sine(nn.Module):
         return (self.w0 * self.linear(x)).sin()
 
 # %% ../../nbs/nets/00_trunks.ipynb #trunk004
-class SIREN(nn.Module):
+class SIREN(Typed, nn.Module):
     "Sine layers and a linear output (arXiv 2006.09661)."
 
     def __init__(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.special import ndtr
 
-from ..core import bcast, document, sqnorm
+from ..core import bcast, document, sqnorm, whole_number
 from .charges import Charges
 from .fields import Field, field
 from potential_flow.physics.sheet import (
@@ -65,6 +65,7 @@ def sample_plate(
     "Points of a plate."
     if isinstance(plate, GaussianSheet):
         return sample_sheet(plate, n, gen)
+    n = whole_number(n, "points", least=0)
     drawn = torch.randint(len(plate), (n,), generator=gen, device=plate.y.device)
     return plate.y[drawn].double()
 

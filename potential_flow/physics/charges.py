@@ -69,9 +69,13 @@ class Charges:
 
     def _spread(self, name: str, value: Tensor | float) -> None:
         "Check a number or tensor (M,) and store it as one float64 number for each charge."
-        value = torch.as_tensor(value, dtype=torch.float64, device=self.y.device)
+        wanted = f"{name} to be a number or of shape ({len(self)},)"
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64, device=self.y.device)
+        except (TypeError, ValueError, RuntimeError):
+            need(False, wanted, value, TypeError)
         fits = value.ndim == 0 or value.shape == (len(self),)
-        need(fits, f"{name} to be a number or of shape ({len(self)},)", value)
+        need(fits, wanted, value)
         need(bool(torch.isfinite(value).all()), f"finite {name}", value)
         object.__setattr__(self, name, value.expand(len(self)))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import threshold
 from .charges import Charges, _Chunk, _chunks
 from ..core import as_points, as_scale, bcast, document, flat
-from ..core import log_sphere_area, need, sqnorm
+from ..core import log_sphere_area, need, number, sqnorm, whole_number
 
 # %% ../../nbs/physics/01_fields.ipynb #711eb53f
 # pairs with |x − y|² below this share of |x|² + |y|² are computed again by direct difference
@@ -162,7 +162,7 @@ def superpose(
     as_points(x, "x", charges.shape)
     device = charges.y.device
     need(x.device == device, f"x and charges on one device, {device}", x)
-    rows = flat(x)
+    rows, budget = flat(x), whole_number(budget, "pairs (budget)")
     centre = charges._rows.centre.to(rows.dtype)
     at = _Queries(rows, rows - centre, as_scale(z, x, "z", positive=False))
 
@@ -186,6 +186,7 @@ def coulomb(
     power: float,  # half the exponent: n/2 for a field, (n − 2)/2 for a potential
 ) -> Callable[[Tensor, Tensor], Tensor]:  # score of squared lateral distance and height
     "The score of ρ^(−2·power), ρ² = squared lateral distance + height²."
+    power = number(power, "power")
 
     def log_weight(d2, above):
         return -power * (d2 + above.square()).log()

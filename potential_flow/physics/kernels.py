@@ -14,7 +14,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 from .charges import Charges
-from ..core import Typed, as_scale, document, need, number
+from ..core import Typed, as_scale, document, need, number, whole_number
 from .fields import posterior_mean
 
 # %% ../../nbs/physics/02_kernels.ipynb #0cbcc031
@@ -71,6 +71,7 @@ def sample_log_radius(
     device: str | torch.device = "cpu",  # where to draw them
 ) -> Tensor:  # ln(R/σ), (n,), float64
     "Logarithm of the noise radius at σ = 1 (arXiv 2302.04265, section 4.1)."
+    n = whole_number(n, "draws", least=0)
     log_chi2 = math.log(2) + _log_gamma_draw(kernel.N / 2, n, gen, device)
     if kernel.gaussian:
         return 0.5 * log_chi2
@@ -98,6 +99,7 @@ def score(
     sigma: float | Tensor,  # scales, a number or (B,)
 ) -> Callable[[Tensor, Tensor], Tensor]:  # (squared distances (B, m), heights) -> (B, m)
     "The log weight of a charge under the kernel, up to a constant: what `superpose` sums."
+    sigma = sigma if isinstance(sigma, Tensor) else number(sigma, "sigma")
     variance = torch.as_tensor(sigma, dtype=torch.float64).square().reshape(-1, 1)
 
     def gaussian_weight(d2, above):
@@ -117,7 +119,9 @@ def log_density(
 ) -> Tensor:  # (B,), float64
     "The normalised log density: the flux of a unit charge through the plane at σ√D."
     N, D = kernel.N, kernel.D
+    sigma = sigma if isinstance(sigma, Tensor) else number(sigma, "sigma")
     sigma = torch.as_tensor(sigma, dtype=torch.float64, device=d2.device)
+    need(bool((sigma > 0).all()), "a positive sigma", sigma if sigma.ndim else float(sigma))
     log_weight = score(kernel, sigma)(d2.double()[:, None], None)[:, 0]
     unnormalised = log_weight - N * sigma.log()
     if kernel.gaussian:
@@ -134,7 +138,8 @@ def moved_mass(
     "The share of the noise beyond `radius`: what clipping would move onto a sphere."
     from scipy.special import betainc, gammaincc
 
-    need(radius > 0 and sigma > 0, "positive radius and sigma", (radius, sigma))
+    positive = number(radius, "radius") > 0 and number(sigma, "sigma") > 0
+    need(positive, "positive radius and sigma", (radius, sigma))
     ratio = (radius / sigma) ** 2
     if kernel.gaussian:
         return float(gammaincc(kernel.N / 2, ratio / 2))

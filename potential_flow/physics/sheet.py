@@ -14,7 +14,16 @@ from typing import Iterator, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core import as_points, as_scale, document, flat, log_sphere_area, need
+from potential_flow.core import (
+    as_points,
+    as_scale,
+    document,
+    flat,
+    log_sphere_area,
+    need,
+    number,
+    whole_number,
+)
 from .kernels import extra_dimensions
 
 # %% ../../nbs/physics/03_sheet.ipynb #810d2537
@@ -63,7 +72,8 @@ def isotropic_sheet(
     device="cpu",  # where the sheet will be
 ) -> GaussianSheet:
     "The round Gaussian sheet."
-    need(std >= 0 and math.isfinite(std), "a finite, non-negative standard deviation", std)
+    known = number(std, "a standard deviation") >= 0 and math.isfinite(std)
+    need(known, "a finite, non-negative standard deviation", std)
     if mean is None:
         mean = torch.zeros(tuple(shape), dtype=torch.float64, device=device)
     return GaussianSheet(mean, torch.tensor([std**2], dtype=torch.float64, device=device))
@@ -129,6 +139,11 @@ def _kept(t: Tensor, f: Tensor) -> tuple:
     first = keep.argmax(1, keepdim=True)
     last = t.shape[1] - 1 - keep.flip(1).argmax(1, keepdim=True)
     return t.gather(1, first) - step, t.gather(1, last) + step
+
+
+def _known_nodes(count: int) -> int:
+    "A number of nodes: a step needs two."
+    return whole_number(count, "nodes (count, coarse)", least=2)
 
 
 @torch.no_grad()
@@ -207,6 +222,7 @@ def _slices(
     u, squares = _coordinates(sheet, x)
     r = as_scale(r, x, "height", positive=False).double()
     integrand = _Integrand(sheet.lam, sheet.multiplicity, power)
+    count, coarse = _known_nodes(count), _known_nodes(coarse)
     size = max(1, 2**22 // (count * len(sheet.lam)))
     parts = (u.split(size), squares.split(size), r.split(size))
     for u_part, squares_part, r_part in zip(*parts, strict=True):
@@ -295,6 +311,8 @@ def round_sheet(
     coarse: int = 96,  # nodes of the coarse grid
 ) -> tuple:  # c in (0, 1) and ln p, (B,) each, float64
     "Round Gaussian data and noise: the shrinkage c of E[y|x] = c x, and the log density of x."
+    N, std = whole_number(N, "dimensions N"), number(std, "std")
+    count, coarse = _known_nodes(count), _known_nodes(coarse)
     variance, r = std**2, sigma.double() * math.sqrt(extra_dimensions(D, least=0))
     integrand = _Integrand(r.new_tensor([variance]), N, -D)
     # a far point would stretch the grid of all others; there both are powers of the distance
@@ -316,7 +334,8 @@ def shrinkage(
     coarse: int = 96,  # nodes of the coarse grid
 ) -> Tensor:  # c in (0, 1), (B,), float64
     "The factor of the optimal denoiser of round Gaussian data, E[y|x] = c x (derivation above)."
-    if math.isinf(D):
+    if math.isinf(number(D, "D")):
+        std = number(std, "std")
         return std**2 / (std**2 + sigma.double().square())
     return round_sheet(sq, sigma, N, std, D, count, coarse)[0]
 
@@ -327,7 +346,7 @@ def sample_sheet(
     gen: torch.Generator = None,  # of the points
 ) -> Tensor:  # (n, *shape), float64
     "Points of the Gaussian sheet."
-    device = sheet.lam.device
+    n, device = whole_number(n, "points", least=0), sheet.lam.device
     normal = torch.randn(n, sheet.N, generator=gen, dtype=torch.float64, device=device)
     point = _from_eigenbasis(sheet, normal * sheet.lam.sqrt())
     return point.view(n, *sheet.mean.shape) + sheet.mean

@@ -19,11 +19,14 @@ import torch
 from fastcore.script import store_true
 from torch import Tensor
 
-from ..core import document, generator, need
+from ..core import Words, document, generator, need
+from ..engine.batches import seen_as
 from ..engine.checkpoint import atomic, load_run, save_tensors
 from ..engine.conditions import Guided, takes_label
+from ..engine.record import need_own, writing
 from ..engine.solvers import Samples, generate
-from ..engine.training import Run, Stopped
+from ..engine.signals import Stopped
+from ..engine.training import Run
 from ..methods.efm import translate
 from .cards import Card
 from .compare import pf_compare
@@ -35,12 +38,15 @@ from potential_flow.tools.evaluation import (
     nearest_grid,
     plain_scores,
 )
-from .files import read_points, write_image
+from .files import earlier_images, read_points, write_image
 from .metrics import fid_between
 from potential_flow.tools.plan import (
     Plan,
     absolute,
+    classes_of,
+    labels_named,
     need_same,
+    need_there,
     new_run,
     plan_of,
     resumed_run,
@@ -143,18 +149,18 @@ def pf_train(
     if resume:
         run = resumed_run(out, given, where)
         plan = plan_of(run)
-        need(plan.data, "the --data that the run was trained on", "a run that does not say")
+        need_there(plan, *({"data", "source"} - given.keys()))
     else:
         plan = Plan(**given)
     # a checkpoint may name a data set, but nothing is fetched on its word
     found = {"root": root, "download": not resume}
     data, others = plan.load(plan.data, plan.seed, **found), plan.others(**found)
-    run = need_same(run, data) if resume else new_run(plan, data, others, where)
+    run = need_same(run, data, **others) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
-    watch = Watch(run, data, out, look_every, tensorboard=tensorboard) if look_every else None
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
-    options["watch"] = watch
+    if look_every:
+        options["watch"] = Watch(run, data, out, look_every, 500, 17, tensorboard, overwrite)
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
@@ -178,42 +184,16 @@ def _cost(samples: Samples) -> str:
     return f"{int(samples.lost.sum())} lines lost, {samples.nfe} evaluations each"
 
 
-def _labels_for(run: Run, label: str, n: int) -> Tensor | None:  # (n,)
-    "The classes that are asked for, by number, by name, or all in turn."
-    if not label:
-        return None
-    names = [str(name) for name in run.options.get("class_names", [])]
-    classes = getattr(run.best, "classes", 0) or len(names)
-    if label == "all":
-        need(classes > 0, "a run with labels for --label all", str(run))
-        return torch.arange(n) % classes
-    # where the names are numbers, a number is a name and not a place
-    by_number = label.isdecimal() and not (names and all(map(str.isdecimal, names)))
-    index = names.index(label) if label in names else int(label) if by_number else -1
-    known = 0 <= index and (classes == 0 or index < classes)
-    need(known, f"a label below {classes}, or out of {', '.join(names)}", label)
-    return torch.full((n,), index)
-
-
 def _asked(run: Run, label: str, guidance: float, n: int) -> tuple:  # network, labels
     "The network to sample from, and the classes that are asked for."
-    labels = _labels_for(run, label, n)
     net = run.best
-    if labels is None:
+    if not label:
         need(guidance == 1, "a --label for --guidance", guidance)
         return net, None
     wanted = "a run that was trained with --conditional for --label"
     need(takes_label(net), wanted, type(net).__name__)
+    labels = labels_named(run, label, n)
     return (net if guidance == 1 else Guided(net, guidance)), labels
-
-
-def _classes_of(run: Run, labels: Tensor) -> Classes:
-    "The classes of samples, by the words and under the name that the data had for them."
-    names, options = tuple(map(str, run.options.get("class_names", ()))), run.options
-    column = options.get("label_column") or Classes._field_defaults["column"]
-    while column in getattr(run.units, "names", ()):
-        column += "_"
-    return Classes(labels, names, column)
 
 
 def _draw_samples(run: Run, x: Tensor, classes: Classes | None, path: Path, title: str) -> None:
@@ -223,9 +203,18 @@ def _draw_samples(run: Run, x: Tensor, classes: Classes | None, path: Path, titl
     several, ax = several and isinstance(units, Pixels), None
     if several:
         ax = label_grid(x, classes.labels, classes.names, title=title)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), writing(path.parent, path.name):
         warnings.simplefilter("ignore")
         save_figure(ax, path) if several else units.picture(x, path, title)
+
+
+def _folder_for(run: Run, out: str, png: bool) -> Path:
+    "Where samples can be written, and where nothing of other origin is in their way."
+    units, folder = _units_of(run), new_folder(out)
+    if png:
+        need(isinstance(units, Pixels), "images to write a file for each sample", str(run))
+        earlier_images(folder / "images")
+    return need_own(folder, *units.files("samples"), "samples.png")
 
 # %% ../../nbs/tools/17_cli.ipynb #eee197d5
 def pf_sample(
@@ -246,18 +235,14 @@ def pf_sample(
 ) -> Tensor:  # those that arrived, in the data's own units, (at most n, *shape)
     "Generate samples in the data's own units: a tensor, a picture, a .csv of a table, PNGs."
     where = device_named(device)
-    run, out = load_run(checkpoint, where, own_classes(net, method)), new_folder(out or checkpoint)
-    need(
-        not png or isinstance(_units_of(run), Pixels),
-        "images to write a file for each sample",
-        str(run),
-    )
+    run = load_run(checkpoint, where, own_classes(net, method))
+    out = _folder_for(run, out or checkpoint, png)
     how = {"steps": steps, "batch": batch, "temperature": temperature}
     asked, labels = _asked(run, label, guidance, n)
     samples = generate(run.method, asked, n, generator(seed, where), label=labels, **how)
     units, there = _units_of(run), ~samples.lost.cpu()
     x = units.to_units(arrived(samples))
-    classes = None if labels is None else _classes_of(run, labels[there])
+    classes = None if labels is None else classes_of(run, labels[there])
     units.write(x, out, classes=classes)
     if png:
         units.write_each(x, out / "images", classes)
@@ -274,11 +259,16 @@ def _data_of(run: Run, data: str, root: str) -> Data:
     plan = plan_of(run)
     name = absolute(data) or plan.data
     wanted = "the data of the run (--data), which it does not know by a name"
-    need(name, wanted, "a run that was trained in Python")
+    need(name, wanted, Words("a run that was trained in Python"))
+    if not data:
+        need_there(plan, "data")
     found = plan.load(name, plan.seed, root, download=bool(data))
-    seen = f"{len(found)} points, {found.checksum()}"
-    if run.seen and run.seen != seen:
-        warnings.warn("these are not the data that the run was trained on", stacklevel=3)
+    sizes = ", ".join(map(str, run.method.shape))
+    need(found.shape == run.method.shape, f"data (--data) of shape ({sizes}) as the run's", found)
+    seen = seen_as(found)
+    if run.seen not in ("", seen):
+        said = f"the run was trained on {run.seen}; {name} holds others, {seen}"
+        warnings.warn(said, stacklevel=3)
     return found
 
 
@@ -291,17 +281,21 @@ def _print_scores(scores: dict) -> None:
 def _numbers(text: str, what: str) -> tuple:
     "Whole numbers from text such as 0,1,2."
     words = [word.strip() for word in text.split(",") if word.strip()]
-    for word in words:
-        need(word.isdecimal(), f"whole numbers with commas between them for {what}", text)
+    known = all(word.isdecimal() for word in words) and (words or not text)
+    need(known, f"whole numbers with commas between them for {what}", text)
     return tuple(map(int, words))
+
+
+_NUMBERS = ("metrics.json", "nearest.png")
 
 
 def _write_numbers(card: Card, x: Tensor, data: Data, out: Path) -> dict:
     "Plain numbers of a card and, of images, their nearest training images."
     scores = plain_scores(card)
-    write_json(scores, out / "metrics.json")
-    if isinstance(data, Images):
-        nearest_grid(data, x, path=out / "nearest.png")
+    with writing(out, *_NUMBERS):
+        write_json(scores, out / "metrics.json")
+        if isinstance(data, Images):
+            nearest_grid(data, x, path=out / "nearest.png")
     return scores
 
 
@@ -334,9 +328,12 @@ def pf_evaluate(
     how = Evaluation(n, latents, steps, allow_few=allow_few, bits=bits, **given)
     run, out = load_run(checkpoint, where, own_classes(net, method)), new_folder(out or checkpoint)
     found, budgets, lost = _data_of(run, data, root), _numbers(evals, "--evals"), 0
-    for budget in budgets or (0,):
+    cards = {budget: f"card-{budget}.json" for budget in budgets} or {0: "card.json"}
+    need_own(out, *cards.values(), *_NUMBERS)
+    for budget, name in cards.items():
         done = evaluate(run, found, replace(how, evals=budget), cache=cache)
-        done.card.save(out / (f"card-{budget}.json" if budget else "card.json"))
+        with writing(out, name):
+            done.card.save(out / name)
         print(done.card.table())
         lost += sum(done.card.sampling["lost"])
     scores = _write_numbers(done.card, done.x, found, out)
@@ -385,19 +382,27 @@ def _points_from(path: str, run: Run) -> tuple:  # points (n, *shape), and a nam
     return read_points(path, run.method.shape)
 
 
+def _files_of(units: Units, names: list) -> list:
+    "What a translation may write."
+    pictures = [f"{name}.png" for name in names] * isinstance(units, Pixels)
+    return [*units.files("translated"), *pictures, _pairs_name(names), "lost.json"]
+
+
 def _write_translated(out: Path, names: list, x: Tensor, samples: Samples, units) -> Tensor:
     "The lines that arrived, as files under their own names; the lost ones are listed."
     there, y = ~samples.lost.cpu(), units.to_units(arrived(samples))
-    units.write(y, out, "translated")
     kept = [name for name, here in zip(names, there) if here]
     lost = [name for name, here in zip(names, there) if not here]
-    if lost:
-        write_json({"lost": lost}, out / "lost.json")
-    if isinstance(units, Pixels):
-        for name, pixels in zip(kept, y):
-            with atomic(out / f"{name}.png") as temporary:
-                write_image(pixels, temporary)
-    _draw_pairs(units, x[there], y, out / _pairs_name(names))
+    with writing(out, *_files_of(units, names)):
+        units.write(y, out, "translated")
+        (out / "lost.json").unlink(missing_ok=True)
+        if lost:
+            write_json({"lost": lost}, out / "lost.json")
+        if isinstance(units, Pixels):
+            for name, pixels in zip(kept, y):
+                with atomic(out / f"{name}.png") as temporary:
+                    write_image(pixels, temporary)
+        _draw_pairs(units, x[there], y, out / _pairs_name(names))
     return y
 
 # %% ../../nbs/tools/17_cli.ipynb #c0d173a5
@@ -421,9 +426,10 @@ def pf_translate(
     x, names = _points_from(input, run)
     folder = Path(input) if Path(input).is_dir() else Path(input).parent
     need(Path(out).resolve() != folder.resolve(), "another folder than the input's", out)
-    out, target = new_folder(out), _units_of(run)
+    target = _units_of(run)
     source = run.source_units or target
     start, end = (target, source) if reverse else (source, target)
+    out = need_own(new_folder(out), *_files_of(end, names))
     gen = generator(seed, where)
     y = start.from_units(x).to(where)
     samples = translate(run.method, run.best, y, gen, reverse, steps=steps)
@@ -461,6 +467,9 @@ def _demo_pictures(run: Run, seed: int, out: Path) -> None:
     _figure(out / "path.png", (4, 7), draw)
 
 # %% ../../nbs/tools/17_cli.ipynb #cli00005
+_DEMO = ("checkpoint/checkpoint.json", "lines.png", "loss.png", "path.png")
+
+
 def pf_demo(
     out: str = "potential_flow_demo",  # folder for everything
     steps: int = 3000,  # training steps
@@ -469,13 +478,14 @@ def pf_demo(
     device: str = "auto",  # auto, cpu, cuda
 ) -> dict:  # the metrics
     "Train PFGM++ on 8×8 digits in a minute or two: samples, lines, loss, metrics, checkpoint."
-    out = new_folder(out)
+    out = need_own(new_folder(out), *_DEMO, *_NUMBERS, "card.json", "samples.png")
     checkpoint, common = str(out / "checkpoint"), f"--seed {seed} --device {device}"
     print(f"everything goes to {out.resolve()}")
     print(f"\npf_train --out {checkpoint} --data digits --steps {steps} {common} --overwrite")
     given = {"steps": steps, "seed": seed, "device": device, "overwrite": True}
-    run = pf_train(checkpoint, data="digits", **given)
-    _demo_pictures(run, seed, out)
+    with writing(out, *_DEMO):
+        run = pf_train(checkpoint, data="digits", **given)
+        _demo_pictures(run, seed, out)
     print(f"\npf_evaluate {checkpoint} --n {n} --out {out} {common}")
     scores = pf_evaluate(checkpoint, n=n, seed=seed, out=str(out), device=device)
     print(f"\npf_sample {checkpoint} --out {out} {common}")

@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 
 from ..core import Typed, document, first_line, need, whole_number
 from ..engine.checkpoint import load_run, save_run, save_tensors
+from ..engine.record import need_own, writing
 from ..engine.training import Run
 from .cards import Card
 from .dataset import Data
@@ -101,7 +102,7 @@ def _is_there(place: _Place, task: Task, step: int, how: Evaluation) -> bool:
 def _wanted(spec: Spec, task: Task) -> Iterator[tuple]:  # (steps done, Evaluation)
     "The cards of a run: on the way at the most evaluations, at the end at all of them."
     *early, end = task.marks(spec.during)
-    every = spec.evaluations()
+    every = spec.evaluations(task.label)
     for step in early:
         yield step, every[-1]
     for how in every:
@@ -318,11 +319,23 @@ def _gathered(spec: Spec, place: _Place) -> Comparison:
     return Comparison(spec, Path(place.out), cards, _failures(spec, place))
 
 
+# what is written anew by every invocation
+_FILES = ("table.md", "evaluations.png", "images.png", "samples.png")
+
+
+def _check_journal(out: Path) -> None:
+    "Lines are added to a journal only, and to no other file of that name."
+    path, entries = out / "journal.jsonl", read_journal(out)
+    own = [entry for entry in entries if isinstance(entry, dict) and "run" in entry]
+    empty = not path.exists() or path.stat().st_size == 0
+    need(empty or 0 < len(own) == len(entries), "a journal of a comparison, or none", path)
+
+
 def _first_samples(spec: Spec, place: _Place) -> dict:  # {label: points}
     "Samples of each label: first seed, end of training, most evaluations."
     found = {}
     for task in spec.tasks():
-        path = place.card(task, task.plan.steps, spec.evaluations()[-1])
+        path = place.card(task, task.plan.steps, spec.evaluations(task.label)[-1])
         path = path.with_suffix(".safetensors")
         if task.label not in found and path.exists():
             found[task.label] = load_file(path)["samples"]
@@ -333,15 +346,14 @@ def _write(found: Comparison, place: _Place) -> None:
     "Table and pictures."
     from potential_flow.tools.plots import save_figure
 
-    (found.out / "table.md").write_text(found.table(), encoding="utf-8")
-    if not found.cards:
-        return
-    score = found.spec.score or main_score(found.cards)
-    for x in ("evaluations", "images"):
-        save_figure(show_curves(found.cards, x, score), found.out / f"{x}.png")
+    score = found.spec.score or (main_score(found.cards) if found.cards else "")
     samples = _first_samples(found.spec, place)
-    if samples:
-        show_samples(samples, found.out / "samples.png")
+    with writing(found.out, *_FILES):
+        (found.out / "table.md").write_text(found.table(), encoding="utf-8")
+        for x in ("evaluations", "images") if found.cards else ():
+            save_figure(show_curves(found.cards, x, score), found.out / f"{x}.png")
+        if samples:
+            show_samples(samples, found.out / "samples.png")
 
 # %% ../../nbs/tools/16_compare.ipynb #cmp00012
 def _only_options(given: dict) -> None:
@@ -358,12 +370,14 @@ def compare(
     **others,  # save_every, root, cache and device, as `pf_compare` has them
 ) -> Comparison:
     "Train, evaluate and compare what a file names; what is there already is not done again."
-    spec, out = read_spec(spec), new_folder(out)
+    spec, out = read_spec(spec), need_own(new_folder(out), "spec.json", *_FILES)
+    _check_journal(out)
     new_folder(out / "cards")
     whole_number(workers, "workers")
     _only_options(others)
     place = _Place(str(out), began=time.time(), **others)
-    write_json(asdict(spec), out / "spec.json")
+    with writing(out, "spec.json"):
+        write_json(asdict(spec), out / "spec.json")
     if workers == 1:
         _work(spec, place)
     else:

@@ -43,6 +43,7 @@ from potential_flow.tools.features import (
     features_named,
 )
 from .metrics import ENOUGH, nearest_rows
+from .shell import options_of
 from .units import Classes
 
 # %% ../../nbs/tools/12_evaluation.ipynb #evl0000f
@@ -54,7 +55,7 @@ class Evaluation(Typed):
     seeds: tuple = (0, 1, 2)  # of the latents
     steps: int = 17  # solver steps
     evals: int = 0  # network evaluations, at most, for as many steps as fit; 0: as `steps` says
-    solver: str = "heun"  # euler, heun, rk4, Multistep, dopri5
+    solver: str = "heun"  # euler, heun, rk4, Multistep, Multistep(end=1), dopri5
     guidance: float = 1.0  # of a conditional run
     features: str = ""  # inception, digits, classifier; empty: classifier where there are labels
     part: str = "test"  # what features are compared with: train or test
@@ -80,14 +81,18 @@ class Evaluation(Typed):
 
 
 def step_named(
-    name: str,  # euler, heun, rk4, Multistep, dopri5
+    name: str,  # euler, heun, rk4, Multistep, dopri5; settings in brackets, as Multistep(end=1)
 ) -> Callable:  # a step of `solvers.sample`
     "A solver's step by name."
     known = step_kinds.__all__
-    need(name in known, f"a solver out of {', '.join(known)}", name)
-    step = getattr(step_kinds, name)
+    kind, _, settings = name.rstrip(")").partition("(")
+    need(kind in known, f"a solver out of {', '.join(known)}", name)
+    step = getattr(step_kinds, kind)
+    if "s_next" in inspect.signature(step).parameters:
+        need(not settings, f"{kind} without settings", name)
+        return step
     # those that have settings are made first
-    return step if "s_next" in inspect.signature(step).parameters else step()
+    return step(**options_of(settings.replace(",", " ")))
 
 
 def steps_for(

@@ -13,7 +13,8 @@ from typing import Any, Callable
 import numpy as np
 import torch
 from torch import Tensor
-from ..core import document, flat, need
+from ..core import document, flat, need, number, whole_number
+from ..engine.batches import tensor_of
 from ..engine.checkpoint import atomic
 from ..physics.charges import Charges
 from ..physics.fields import field, log_potential
@@ -25,7 +26,7 @@ def plane(
     n: int = 60,  # grid points per side
 ) -> tuple:  # X and Z (n, n) as arrays; points x (n², 1) and z (n²,) as float64 tensors
     "A grid over the plane of one data coordinate and the height."
-    need(n >= 2, "at least two grid points", n)
+    n = whole_number(n, "grid points (at least two grid points a side)", least=2)
     X, Z = np.meshgrid(np.linspace(*xlim, n), np.linspace(*zlim, n))
     return X, Z, torch.tensor(X.ravel())[:, None], torch.tensor(Z.ravel())
 
@@ -35,9 +36,20 @@ def _given(
     what: str,  # its name in an error
 ) -> Tensor:
     "What is to be drawn as a tensor on the CPU; there must be something."
-    values = torch.as_tensor(values).detach().cpu()
+    wanted = f"{what} as a tensor or an array of numbers"
+    values = tensor_of(values, wanted) if isinstance(values, np.ndarray) else values
+    try:
+        values = torch.as_tensor(values).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        need(False, wanted, values, TypeError)
     need(values.ndim > 0 and len(values) > 0, f"at least one of {what} to draw", values)
     return values
+
+
+def _half_width(lim: float) -> float:
+    "Half the width of a frame."
+    need(0 < number(lim, "lim") < math.inf, "a positive lim, half the width of the frame", lim)
+    return lim
 
 
 def label(
@@ -69,6 +81,7 @@ def save_figure(
     "Write the figure of some axes as a PNG, whole or not at all, and close it."
     import matplotlib.pyplot as plt
 
+    dpi = whole_number(dpi, "dots per inch (at least 10)", least=10)
     with atomic(path) as temporary:
         ax.figure.savefig(temporary, dpi=dpi, format="png", bbox_inches="tight")
     plt.close(ax.figure)
@@ -95,8 +108,9 @@ def field_lines(
 ) -> Any:  # the axes
     "Field lines in the plane (x, z), coloured by ln |E|."
     need(charges.N == 1, "charges with one data dimension", charges.shape)
-    ax = new_axes(ax)
+    need(0 < number(density, "density") < math.inf, "a positive density of lines", density)
     X, Z, x, z = plane(xlim, zlim, n)
+    ax = new_axes(ax)
     E = field(x, z, charges)
     ex, ez, log = (part.view(n, n).numpy() for part in (E.ex, E.ez, E.log))
     style = {"cmap": "viridis", "density": density, "linewidth": 0.8, "arrowsize": 0.7}
@@ -115,8 +129,9 @@ def equipotentials(
 ) -> Any:  # the axes
     "Contours of the potential in the plane (x, z), at its quantiles."
     need(charges.N == 1, "charges with one data dimension", charges.shape)
-    ax = new_axes(ax)
+    levels = whole_number(levels, "contours (levels)")
     X, Z, x, z = plane(xlim, zlim, n)
+    ax = new_axes(ax)
     log, sign = log_potential(x, z, charges)
     V = (sign * log.exp()).view(n, n).numpy()
     # the potential is steep at the charges: equal shares of the picture, not equal steps
@@ -133,8 +148,9 @@ def quiver(
     title: str = "Velocity",
 ) -> Any:  # the axes
     "Arrows of one length along a plane vector field, coloured by the logarithm of its size."
-    ax = new_axes(ax, (3.6, 3.2))
+    lim = _half_width(lim)
     X, Y, _, _ = plane((-lim, lim), (-lim, lim), n)
+    ax = new_axes(ax, (3.6, 3.2))
     points = torch.tensor(np.stack([X.ravel(), Y.ravel()], 1))
     arrows = velocity(points).detach().cpu().numpy()
     size = np.linalg.norm(arrows, axis=1).clip(1e-12)
@@ -144,6 +160,15 @@ def quiver(
     return label(ax, title, "$x_1$", "$x_2$")
 
 # %% ../../nbs/tools/07_plots.ipynb #e04fb38c
+def _named_points(pair: Any) -> tuple:  # a label, and points (n, 2 or more)
+    "One of the sets of `scatter`."
+    named = isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)
+    need(named, 'a label with its points, scatter(("moons", y))', pair, TypeError)
+    name, points = pair[0], flat(_given(pair[1], f"the points of {pair[0]}"))
+    need(points.shape[1] >= 2, f"points of {name} with two coordinates", points)
+    return name, points
+
+
 def scatter(
     *sets: tuple,  # (label, points (n, 2)) pairs; points as tensors or arrays
     lim: float = 3.0,  # half width of the frame
@@ -152,11 +177,9 @@ def scatter(
 ) -> Any:  # the axes
     "Point sets in one frame; how many points lie outside, or are not finite, is written below."
     need(len(sets) > 0, "at least one set of points", sets)
-    ax = new_axes(ax, (3.6, 3.4))
-    outside = 0
-    for name, points in sets:
-        points = flat(_given(points, "the points"))
-        need(points.shape[1] >= 2, "points with two coordinates", points)
+    named = [_named_points(one) for one in sets]
+    ax, lim, outside = new_axes(ax, (3.6, 3.4)), _half_width(lim), 0
+    for name, points in named:
         ax.scatter(points[:, 0], points[:, 1], s=1.5, label=f"{name} ({len(points)})")
         # of a number that is not finite no comparison is true
         outside += int((~(points.abs() <= lim)).any(1).sum())
@@ -209,7 +232,7 @@ def image_grid(
     pictures = pixels.ndim == 4 and pixels.shape[1] in (1, 3)
     need(pictures, "images of shape (n, 1 or 3, H, W)", pixels)
     need(bool(pixels.isfinite().all()), "finite pixels", pixels)
-    need(columns >= 1, "at least one column", columns)
+    columns = whole_number(columns, "columns (at least one column)")
     pixels = pixels / 255 if pixels.dtype == torch.uint8 else pixels
     colour = pixels.float().expand(-1, 3, -1, -1)
     size = columns * 0.45, math.ceil(len(pixels) / columns) * 0.45 + 0.3
@@ -230,6 +253,9 @@ def label_grid(
     "A row of images for each class."
     pixels, labels = _given(pixels, "the images"), _given(labels, "the labels")
     need(labels.shape == pixels.shape[:1], f"{len(pixels)} labels", labels)
+    columns = whole_number(columns, "columns")
+    largest = int(labels.max())
+    need(not names or largest < len(names), f"a name for each of {largest + 1} classes", names)
     present = labels.unique().tolist()
     rows = [pixels[labels == one][:columns] for one in present]
     width = max(map(len, rows))
@@ -257,8 +283,10 @@ def trajectories(
     path, times = _given(path, "the states"), _given(times, "the nodes")
     need(len(path) == len(times), f"as many nodes as states, {len(path)}", len(times))
     need(path.ndim >= 3 and path.shape[1] > 0, "states (T, n, *shape) of at least one line", path)
+    path, axis = path.flatten(2), whole_number(axis, "a coordinate (axis)", least=0)
+    need(axis < path.shape[2], f"a coordinate (axis) below {path.shape[2]}", axis)
     ax = new_axes(ax)
-    coordinate = path.flatten(2)[:, :, axis]
+    coordinate = path[:, :, axis]
     ax.plot(coordinate, times, lw=0.6, c="C0", alpha=0.7)
     return label(ax, title, f"$x_{{{axis + 1}}}$", "$s$")
 
@@ -282,11 +310,13 @@ def curve(
     floor: float = None,  # a noise floor to draw
 ) -> Any:  # the axes
     "A curve over training steps, smoothed by a running mean that skips NaN."
-    values = np.asarray(torch.as_tensor(values).detach().cpu(), dtype=float)
-    given = len(values), smooth
-    need(min(given) > 0, "at least one value and a positive width", given)
-    ax = new_axes(ax)
+    values = _given(values, "at least one value").double().numpy()
+    smooth = whole_number(smooth, "values in a mean (smooth, a positive width)")
+    known = floor is None or number(floor, "floor") == floor
+    need(known and values.ndim == 1, "values in a row, (n,)", values)
     steps = np.arange(1, len(values) + 1) if steps is None else np.asarray(steps)
+    need(len(steps) == len(values), f"a step for each of {len(values)} values", len(steps))
+    ax = new_axes(ax)
     width = min(smooth, len(values))
     mean = _running_mean(values, width)
     marker = "o" if len(values) < 30 else None

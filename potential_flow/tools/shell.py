@@ -26,7 +26,7 @@ from ..engine.checkpoint import atomic
 from ..engine.config import imported
 from ..engine.method import Method
 from ..engine.processes import processes_joined
-from ..engine.training import Stopped
+from ..engine.signals import Stopped
 
 # %% ../../nbs/tools/08_shell.ipynb #shl00005
 # what can happen to a user: wrong input, a full disk or memory, a device that is not there
@@ -132,7 +132,8 @@ def options_of(
     for item in re.sub(r",\s+", ",", text).split():
         name, _, value = item.partition("=")
         wanted = f"name=value with a name out of {', '.join(names)}" if names else "name=value"
-        need((names is None or name in names) and value, wanted, item)
+        need((names is None or name in names) and name and value, wanted, item)
+        need(name not in found, f"{name} once", text)
         found[name] = value_of(value)
     return found
 

@@ -46,7 +46,8 @@ class Spec:
     "What is compared, and how."
 
     images: int  # that each run sees in training: steps × batch
-    runs: tuple  # of each run its label and its own options of `Plan`, {name: value}
+    # of each run its label, its own options of `Plan`, and an own table `evaluate`
+    runs: tuple
     title: str = "A comparison"
     seeds: tuple = (0, 1, 2)  # of training
     common: dict = field(default_factory=dict)  # options of `Plan` for all runs
@@ -63,12 +64,14 @@ class Spec:
         _only(self.common, _OF_RUN, "[common]")
         _only(self.evaluate, _OF_EVALUATION, "[evaluate]")
         for run in self.runs:
-            _only(run, _OF_RUN | {"label"}, "[[runs]]")
+            _only(run, _OF_RUN | {"label", "evaluate"}, "[[runs]]")
+            _only(run.get("evaluate", {}), _OF_EVALUATION - {"during"}, "[[runs]] evaluate")
         labels = [label for label, _ in self.labelled()]
         need(len(set(labels)) == len(labels), "different labels", labels)
         keys = [task.key for task in self.tasks()]
         need(len(set(keys)) == len(keys), "runs that differ in their options", labels)
-        self.evaluations()
+        for label in labels:
+            self.evaluations(label)
         need(all(0 < share < 1 for share in self.during), "shares below 1", self.during)
 
     def labelled(
@@ -78,6 +81,7 @@ class Spec:
         found = []
         for run in self.runs:
             options = self.common | run
+            options.pop("evaluate", None)
             found.append((options.pop("label", options.get("method", Plan.method)), options))
         return found
 
@@ -97,9 +101,15 @@ class Spec:
                 found.append(Task(label, Plan(**words, steps=steps, seed=seed)))
         return found
 
-    def evaluations(self) -> list:
-        "How trained runs are evaluated, the cheapest first."
-        given = {name: value for name, value in self.evaluate.items() if name != "during"}
+    def evaluations(
+        self,
+        label: str,  # of a run
+    ) -> list:
+        "How a trained run is evaluated, the cheapest first."
+        names = [name for name, _ in self.labelled()]
+        need(label in names, f"a label out of {', '.join(names)}", label)
+        given = self.evaluate | self.runs[names.index(label)].get("evaluate", {})
+        given.pop("during", None)
         for name in ("evals", "steps"):
             if isinstance(given.get(name), (list, tuple)):
                 counts = sorted(given.pop(name))

@@ -251,6 +251,16 @@ def show_samples(
     return ax
 
 # %% ../../nbs/tools/15_summary.ipynb #sum0001a
+def _solvers_of(cards: list) -> str:
+    "The solvers of cards, each with the labels that are followed by it, if there are several."
+    found = {}
+    for card in cards:
+        found.setdefault(card.sampling["solver"], {})[card.name] = True
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(f"{solver} ({', '.join(names)})" for solver, names in found.items())
+
+
 class Comparison(NamedTuple):
     "What a comparison has found."
 
@@ -290,7 +300,7 @@ class Comparison(NamedTuple):
             f"{data['name']}: {data['train']:,} points to train, {data['test']:,} to test.",
             f"{self.spec.images:,} images seen in training.",
             f"{sampling['n']:,} samples from each of {len(sampling['seeds'])} seeds, by",
-            f"{sampling['solver']}.",
+            f"{_solvers_of(self.cards)}.",
         ]
         if several:
             sentences.append(f"Mean ± deviation over {len(self.spec.seeds)} training seeds;")

@@ -11,9 +11,16 @@ import math
 
 import torch
 from torch import Tensor
-from ..core import document, generator, need
+from ..core import document, generator, need, whole_number
 
 # %% ../../nbs/tools/03_toys.ipynb #32aa78cd
+def _asked(n: int, gen: torch.Generator | None, least: int = 0) -> int:
+    "How many points are asked for; a seed is no generator."
+    known = gen is None or isinstance(gen, torch.Generator)
+    need(known, "a generator, generator(seed), or none", gen, TypeError)
+    return whole_number(n, "points", least)
+
+
 def _uniform(n, gen):
     return torch.rand(n, generator=gen)
 
@@ -27,6 +34,7 @@ def swiss_roll(
     gen: torch.Generator = None,
 ) -> Tensor:  # (n, 2)
     "The planar swiss roll, with noise 0.5 before scaling."
+    n = _asked(n, gen)
     angle = 1.5 * math.pi * (1 + 2 * _uniform(n, gen))
     curve = torch.stack([angle * angle.cos(), angle * angle.sin()], 1)
     # the exact mean of the curve over the angles from 1.5 π to 4.5 π
@@ -39,6 +47,7 @@ def moons(
     gen: torch.Generator = None,
 ) -> Tensor:  # (n, 2)
     "Two interleaved half circles, angles at random, noise 0.05 before scaling."
+    n = _asked(n, gen)
     angle = math.pi * _uniform(n, gen)
     upper = _uniform(n, gen) < 0.5
     horizontal = torch.where(upper, angle.cos(), 1 - angle.cos())
@@ -52,6 +61,7 @@ def gaussians8(
     gen: torch.Generator = None,
 ) -> Tensor:  # (n, 2)
     "Eight Gaussians on a circle."
+    n = _asked(n, gen)
     angle = torch.randint(8, (n,), generator=gen) * (math.pi / 4)
     centre = torch.stack([angle.cos(), angle.sin()], 1)
     return 1.39 * centre + 0.12 * _normal(gen, n, 2)
@@ -62,6 +72,7 @@ def checkerboard(
     gen: torch.Generator = None,
 ) -> Tensor:  # (n, 2)
     "Eight squares of a 4 × 4 board."
+    n = _asked(n, gen)
     column = torch.randint(4, (n,), generator=gen)
     row = 2 * torch.randint(2, (n,), generator=gen) + column % 2
     corner = torch.stack([column, row], 1)
@@ -73,6 +84,7 @@ def pinwheel(
     gen: torch.Generator = None,
 ) -> Tensor:  # (n, 2)
     "Five twisted blades."
+    n = _asked(n, gen)
     blade = torch.randint(5, (n,), generator=gen)
     noise = _normal(gen, n, 2)
     radius, across = 1 + 0.3 * noise[:, 0], 0.1 * noise[:, 1]
@@ -86,6 +98,7 @@ def gaussian(
     gen: torch.Generator = None,
 ) -> Tensor:  # (n, 2)
     "The standard normal distribution."
+    n = _asked(n, gen)
     return _normal(gen, n, 2)
 
 # %% ../../nbs/tools/03_toys.ipynb #da4d5c5e
@@ -97,7 +110,8 @@ def gaussian_mixture(
     seed: int = 0,  # of the mixture itself
 ) -> Tensor:  # (n, N)
     "An anisotropic Gaussian mixture in N dimensions, of about unit variance."
-    need(N >= 1 and components >= 1, "positive N and components", (N, components))
+    n, N = _asked(n, gen, 1), whole_number(N, "dimensions (positive N)")
+    components = whole_number(components, "components")
     law = generator(seed)
     centres = torch.randn(components, N, generator=law)
     centres -= centres.mean(0)
@@ -119,7 +133,8 @@ def coloured(
     gen: torch.Generator = None,
 ) -> tuple:  # images (n, 3, H, W), and their hues in [0, 1), (n,)
     "Grey images in a bright colour of random hue each."
-    need(x.ndim == 4 and x.shape[1] == 1, "grey images of shape (n, 1, H, W)", x)
+    grey = isinstance(x, Tensor) and x.ndim == 4 and x.shape[1] == 1
+    need(grey, "grey images of shape (n, 1, H, W)", x)
     hues = torch.rand(len(x), generator=gen)
     # the distance on the circle from each channel's darkest hue, in sixths of a turn
     sixths = (torch.tensor([5.0, 3.0, 1.0]) + 6 * hues[:, None]) % 6
@@ -131,6 +146,8 @@ def hue(
     x: Tensor,  # images, (n, 3, H, W)
 ) -> Tensor:  # in [0, 1), (n,)
     "Hue of the total colour of images."
+    colour = isinstance(x, Tensor) and x.ndim == 4 and x.shape[1] == 3
+    need(colour, "colour images of shape (n, 3, H, W)", x)
     total = x.flatten(2).sum(2)
     largest, channel = total.max(1)
     span = (largest - total.min(1).values).clamp_min(1e-9)

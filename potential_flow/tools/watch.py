@@ -16,7 +16,8 @@ import torch
 
 from ..core import document, generator, need, whole_number
 from ..engine.batches import Part
-from ..engine.checkpoint import atomic, save_run
+from ..engine.checkpoint import atomic, need_free, save_run
+from ..engine.record import need_own, writing
 from ..engine.solvers import generate
 from ..engine.training import Event, Run, steps
 from .dataset import Data
@@ -35,6 +36,7 @@ class Watch:
         n: int = 500,  # samples of a look
         solver_steps: int = 17,  # solver steps of a look
         tensorboard: bool = False,  # the same for TensorBoard, in `folder`/tensorboard?
+        overwrite: bool = False,  # replace the best checkpoint of another run?
     ):
         need(isinstance(data, Data), "data that judge samples, from `load_data`", data, TypeError)
         need(len(data.test) > 0, "a test part to compare with", data)
@@ -42,6 +44,9 @@ class Watch:
         self.every = whole_number(every, "steps between two looks")
         self.n = whole_number(n, "samples")
         self.solver_steps = whole_number(solver_steps, "steps")
+        need_own(self.folder, "log.csv")
+        need_free(run, self.folder / "best", overwrite)
+        self.overwrite = overwrite
         self.rows, self.board = _rows_before(self.folder / "log.csv", run.step), None
         self.training, self.since, self.from_step = 0.0, time.monotonic(), run.step
         if tensorboard:
@@ -76,12 +81,14 @@ class Watch:
         row = self._row(event) | {"lost": int(out.lost.sum())} | scores
         self.rows.append(row)
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_rows(self.rows, self.folder / "log.csv")
-        if len(arrived) > 1:
-            path = self.folder / f"samples-{event.step:08d}.png"
-            self.data.units.picture(self.data.units.to_units(arrived), path, f"step {event.step}")
+        path = self.folder / f"samples-{event.step:08d}.png"
+        with writing(self.folder, "log.csv", path.name):
+            _write_rows(self.rows, self.folder / "log.csv")
+            if len(arrived) > 1:
+                own = self.data.units.to_units(arrived)
+                self.data.units.picture(own, path, f"step {event.step}")
         if self._is_best(row):
-            save_run(run, self.folder / "best")
+            save_run(run, self.folder / "best", self.overwrite)
         self._show(row)
         return row
 
