@@ -206,7 +206,8 @@ def _need_names(net: nn.Module, place: str) -> None:
         return
     wanted = f"a class of your own that makes its layers{place} (class Mine(nn.Module))"
     container = cls.__init__ in [known.__init__ for known in _CONTAINERS]
-    need(not container, wanted, Words(f"{cls.__name__}, whose layers are handed in"))
+    came = f"{cls.__name__}, which differs when rebuilt: its layers are handed in"
+    need(not container, wanted, Words(came))
     for name, parameter in inspect.signature(cls).parameters.items():
         unnamed = parameter.kind is parameter.VAR_POSITIONAL
         wanted = f"{cls.__name__} to name its arguments, or to keep a dict self.config"
@@ -237,7 +238,7 @@ def _way_out(value: Any) -> str:
         return "a class by its path, class_path(cls)"
     if callable(value):
         return "an activation as a module, nn.ReLU() in place of torch.relu"
-    return "numbers, words, lists of them, and dicts by words"
+    return "numbers, words, and lists and dicts of them"
 
 
 def _stored(
@@ -251,9 +252,10 @@ def _stored(
     try:
         return to_plain(value)
     except TypeError as error:
-        wanted = f"{cls.__name__} to keep an argument {name} that JSON can hold"
-        got = str(error).rpartition("got ")[2]
-        raise TypeError(f"needed {wanted} ({_way_out(value)}), got {got}") from error
+        reason, _, got = str(error).removeprefix("needed ").partition(", got ")
+        way = reason if "keys" in reason else _way_out(value)
+        wanted = f"{cls.__name__} to keep an argument {name} that JSON can hold ({way})"
+        raise TypeError(f"needed {wanted}, got {got}") from error
 
 
 def net_config(

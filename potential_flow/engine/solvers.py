@@ -8,6 +8,7 @@ __all__ = ['LONGEST', 'sample', 'narrow', 'Counted', 'Samples', 'decode', 'gener
 
 # %% ../../nbs/engine/04_solvers.ipynb #e2fb3336
 import math
+import re
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Callable, Iterator, NamedTuple
@@ -20,12 +21,14 @@ from potential_flow.core import (
     describe,
     device_of,
     document,
+    first_line,
     flat,
     need,
     number,
     whole_number,
 )
-from .conditions import Bound, can_take_label, without_label
+from .conditions import NO_LABEL, Bound, can_take_label, without_label
+from .config import unwrapped
 from .method import Method
 from .steps import Multistep, dopri5, euler, heun, rk4
 
@@ -171,13 +174,27 @@ def _evaluating(
     "A network in evaluation mode inside, and as it was after."
     need(callable(net), "a network net(x, s), such as `run.best`", type(net).__name__, TypeError)
     training = isinstance(net, torch.nn.Module) and net.training
+    # each part has a mode of its own: a layer may have been frozen
+    modes = [(part, part.training) for part in net.modules()] if training else []
     if training:
         net.eval()
     try:
         yield
     finally:
-        if training:
-            net.train()
+        for part, mode in modes:
+            part.training = mode
+
+
+def _classes_of(
+    net: Callable,  # a network or a function
+) -> int:  # 0: it does not say so
+    "How many classes a network says that it has, or the one that it is made around."
+    while isinstance(net, torch.nn.Module):
+        net = unwrapped(net)
+        if isinstance(getattr(net, "classes", None), int):
+            return net.classes
+        net = getattr(net, "net", None)
+    return 0
 
 
 def _labels_for(
@@ -199,12 +216,32 @@ def _labels_for(
     need(label.ndim == 0 or label.shape == (n,), f"one label, or {n} of them", label)
     name = getattr(net, "__name__", type(net).__name__)
     need(can_take_label(net), "a network that takes labels, net(x, s, label)", name)
+    classes, seen = _classes_of(net), label.unique().tolist()
+    wanted = f"labels from −1 to {classes - 1}" if classes else "labels from 0 on, or −1 for none"
+    need(min(seen) >= NO_LABEL and not 0 < classes <= max(seen), wanted, seen)
     return label.long().expand(n)
+
+
+class _Asked:
+    "A network with its labels; what it says to one that it does not know, as a sentence."
+
+    def __init__(self, net: Callable, label: Tensor):
+        self.bound, self.label = Bound(net, label), label
+
+    def __call__(self, x: Tensor, s: Tensor) -> Any:
+        try:
+            return self.bound(x, s)
+        except (IndexError, RuntimeError) as error:
+            # of an embedding, an index, a one-hot vector
+            if not re.search("out of (range|bounds)|[Cc]lass values", str(error)):
+                raise
+            got = f"{self.label.unique().tolist()}: {first_line(error)}"
+            raise ValueError(f"needed labels that the network knows, got {got}") from error
 
 
 def _bound(net: Callable, labels: Tensor | None, part: slice) -> Callable:
     "The network with the labels of a part of the lines, where there are any."
-    return net if labels is None else Bound(net, labels[part])
+    return net if labels is None else _Asked(net, labels[part])
 
 
 # so many numbers at a time leave room for what a network of images keeps of them for a gradient
@@ -436,7 +473,11 @@ def log_prob(
     batch: int = None,  # lines followed at a time; None: 1,000, or fewer with many coordinates
     label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # nats, (n,), float64
-    "Log-likelihood by the change of variables; for methods whose state is the data space."
+    """Log-likelihood by the change of variables; for methods whose state is the data space.
+
+    It is that of data with the noise of the last node (`sigma_min` of PFGM++, `z_min` of PFGM).
+    Its tails fall slowly where D is small: choose a smaller `sigma_min` there.
+    """
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
     labels = _labels_for(method, net, label, len(y), y.device)
