@@ -158,11 +158,10 @@ def pf_train(
     run = need_same(run, data, **others) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
-    options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
+    own = {"overwrite": overwrite}
+    options = {"save_every": save_every, "minutes": minutes} | own
     if look_every:
-        options["watch"] = Watch(
-            run, data, out, look_every, tensorboard=tensorboard, overwrite=overwrite
-        )
+        options["watch"] = Watch(run, data, out, look_every, tensorboard=tensorboard, **own)
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
