@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -127,6 +128,7 @@ def test_sixty_kills(tmp_path):
     assert same(last, fresh_run().fit(data()))
     leftovers = [path.name for path in folder.iterdir() if path.suffix == ".part"]
     assert not leftovers
+    assert len(weights_in(folder)) == 1
 
 
 @needs_fork
@@ -146,6 +148,51 @@ def train_until_signal(folder, number):
             signal.raise_signal(number)
 
     fresh_run().fit(data(), out=folder, watch=watch, progress=False)
+
+
+def saved_until(run, folder, name, before):
+    "A save that is killed just before or just after a file of this kind is moved into place."
+    replace = os.replace
+
+    def killing(part, path):
+        if before and name in str(path):
+            os._exit(9)
+        replace(part, path)
+        if name in str(path):
+            os._exit(9)
+
+    os.replace = killing
+    save_run(run, folder)
+
+
+def weights_in(folder):
+    return sorted(path.name for path in folder.glob("weights-*"))
+
+
+@needs_fork
+@pytest.mark.parametrize("before", (True, False), ids=("before", "after"))
+@pytest.mark.parametrize("name", ("weights-", "checkpoint.json"))
+def test_killed_between_its_two_files(tmp_path, name, before):
+    "Another run at the same step, which may replace the first: one of both is there, whole."
+    folder, runs = tmp_path / "run", []
+    for seed in (0, 1):
+        run = fresh_run(5)
+        run.recipe = replace(run.recipe, seed=seed)
+        runs.append(run.fit(data()))
+    first, second = runs
+    save_run(first, folder)
+    process = child(partial(saved_until, second, folder, name, before))
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    there = second if name == "checkpoint.json" and not before else first
+    assert same(load_run(folder), there)
+    assert same(load_run(folder).fit(data()), there)
+    # what was left behind goes with the next checkpoint, and nothing else
+    other = folder / "weights-00000005-mine.safetensors"
+    other.write_text("mine")
+    save_run(there, folder)
+    (mine,) = set(weights_in(folder)) - {other.name}
+    assert json.loads((folder / "checkpoint.json").read_text())["weights"] == mine
+    assert not list(folder.glob(".*.part")) and same(load_run(folder), there)
 
 
 @needs_fork

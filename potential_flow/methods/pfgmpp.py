@@ -46,9 +46,10 @@ class PFGMpp(PosteriorMean):
     ) -> "PFGMpp":
         "The method for these data: shape, box, first and last level, and levels of training."
         radius = float(sqnorm(as_points(y, "y")).mean().sqrt())
-        # where the posterior breaks up into single charges, and half a unit above
-        broken = math.log(max(radius, 1e-9)) - math.log(2 * math.sqrt(math.log(max(len(y), 3))))
-        middle = min(max(broken + 0.5, cls.P_mean), _HIGHEST)
+        # where the posterior breaks up into single charges: in few dimensions among neighbours
+        apart = 20 * last_level(y, 1e-9, 1e9) * math.sqrt(y[0].numel())
+        broken = min(max(radius, 1e-9) / math.sqrt(math.log(max(len(y), 3))), apart) / 2
+        middle = min(max(math.log(broken) + 0.5, cls.P_mean), _HIGHEST)
         share = (middle - cls.P_mean) / (_HIGHEST - cls.P_mean)
         found = {"P_mean": middle, "P_std": cls.P_std + share * (1.0 - cls.P_std)}
         found["sigma_max"] = max(cls.sigma_max, 5 * radius)

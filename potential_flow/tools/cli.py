@@ -158,10 +158,9 @@ def pf_train(
     run = need_same(run, data, **others) if resume else new_run(plan, data, others, where)
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
-    own = {"overwrite": overwrite}
-    options = {"save_every": save_every, "minutes": minutes} | own
+    options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
     if look_every:
-        options["watch"] = Watch(run, data, out, look_every, tensorboard=tensorboard, **own)
+        options["watch"] = Watch(run, data, out, look_every, 500, 17, tensorboard, overwrite)
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
