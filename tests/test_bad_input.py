@@ -5,6 +5,7 @@ A case is a call and a word of the sentence it must end with.
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,7 +301,9 @@ CASES = [
     (lambda: data.load_data((y, np.ma.masked_equal(labels.numpy(), 2))), "none of them masked"),
     (lambda: fit(y.numpy().astype(str)), "array of numbers"),
     (lambda: fit(y.to_sparse()), "dense"),
-    (lambda: data.load_data(y.to_sparse()), "a tensor or an array"),
+    (lambda: data.load_data(y.to_sparse()), "a dense tensor or an array"),
+    (lambda: data.load_data((y, labels + 10**12)), r"labels below 1000 .*got 1000000000002 among"),
+    (lambda: data.load_data(Path("moons")), "a path that exists"),
     (lambda: fit((y, ["cat"] * 30)), "instead of words"),
     (lambda: fit((y, np.array(["cat"] * 30))), "labels for each of 30"),
     (lambda: fit((y, one_hot)), r"argmax\(1\)"),

@@ -25,10 +25,10 @@ from potential_flow.core import (
 )
 from ..engine.batches import as_labels
 from .dataset import Collection, Data, Images, Toy
-from .dataset import as_own, is_image, split, unknown_classes
+from .dataset import as_own, split, unknown_classes
 from .files import read_images, read_points, write_image  # noqa: F401
 from .tables import TABLES, Parts, read_table
-from .units import Columns
+from .units import Columns, is_image, warn_of_layout
 
 # %% ../../nbs/tools/05_data.ipynb #dtm00009
 # toys are data, too: users find them here
@@ -270,6 +270,7 @@ def _points(parts: Parts, name: str, options: _Options) -> Data:
         options.only("images", *_CHANGES)
         return _built(Images, parts, name, options, **_changes(options))
     options.only("points")
+    warn_of_layout(own, what)
     return _built(Data, parts, name, options)
 
 # %% ../../nbs/tools/05_data.ipynb #ac78047c

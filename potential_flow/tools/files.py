@@ -254,7 +254,7 @@ def _parts_in(folder: Path) -> list:
         return list(parts.values())[:2]
     alone = Words(f"{some_of([path.name for path in subfolders])} alone")
     only = 0 < len(parts) == len(subfolders)
-    need(not only, f"a folder train beside it in {folder}, or images", alone)
+    need(not only, f"a folder train beside the held-out part in {folder}, or images", alone)
     for path in parts.values():
         note = f"{path.name} in {folder} is taken as a class; a test part stands beside a train"
         warnings.warn(note, stacklevel=4)
