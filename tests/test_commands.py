@@ -243,6 +243,17 @@ def resumed(capsys, steps, *words):
     return code, error, load_run("run").step
 
 
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    code = "from potential_flow.tools.shell import script\ndef pf_try():\n    'Try.'\n"
+    file = tmp_path / "pf_try.py"
+    file.write_text(code + "    print('text')\nscript(pf_try)([])")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, file], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_both_data_sets_of_a_run_may_move_and_not_change(translated, capsys):
     for option, name in (("data", "plate.npy"), ("source", "start.npy")):
         file, there = Path(name), Path("moved") / name

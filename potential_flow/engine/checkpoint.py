@@ -21,6 +21,7 @@ from typing import Any, Callable, Iterable, Iterator
 
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..core import Words, device_of, document, first_line, generator, need
@@ -94,9 +95,8 @@ def _config_of(units: nn.Module | None) -> dict | None:
     return None if units is None else net_config(units)
 
 
-def _run_meta(run: Run, tensors: dict) -> dict:
+def _run_meta(run: Run, content: str) -> dict:  # content: the sha256 of its tensors
     "What is stored of a run beside its tensors."
-    content = _hash(tensors)
     return {
         "format": FORMAT,
         "identity": run.identity,
@@ -109,7 +109,6 @@ def _run_meta(run: Run, tensors: dict) -> dict:
         "step": run.step,
         "skipped": run.skipped,
         "processes": run.processes,
-        "weights": f"weights-{run.step:08d}-{content[:16]}.safetensors",
         "sha256": content,
         "method": to_config(run.method),
         "net": net_config(run.net),
@@ -160,22 +159,30 @@ def need_free(
     need(overwrite or _is_free(run, Path(folder)), f"{wanted} another folder)", str(folder))
 
 
+def _new_name(folder: Path, step: int, content: str) -> str:
+    "A name for weights of this step under which the folder holds no others."
+    plain = f"weights-{step:08d}.safetensors"
+    hashed = f"weights-{step:08d}-{content[:16]}.safetensors"
+    return hashed if (folder / plain).exists() else plain
+
+
 def _write(run: Run, folder: Path) -> None:
     "Weights, then the JSON that names them, then away with what it named before."
     run.identity = run.identity or secrets.token_hex(8)
     tensors, before = _run_tensors(run), _stored_meta(folder).get("weights")
     finite = all(bool(v.isfinite().all()) for n, v in tensors.items() if n.startswith(_PARTS[:2]))
     need(finite or before is None, "finite weights to replace a checkpoint", "NaN or infinity")
-    meta = _run_meta(run, tensors)
-    save_tensors(tensors, folder / meta["weights"])
+    content = _hash(tensors)
+    weights = _new_name(folder, run.step, content)
+    save_tensors(tensors, folder / weights, about={"identity": run.identity})
     with atomic(folder / "checkpoint.json") as name:
+        meta = {"weights": weights} | _run_meta(run, content)
         Path(name).write_text(json.dumps(meta, indent=1))
-    _tidy(folder, before)
+    _tidy(folder, before, run.identity)
 
 
-# of weights; before their hash was in the name, it did not end with one
-_NAMED_BY_HASH = r"weights-\d{8,}-[0-9a-f]{16}\.safetensors"
-_WEIGHTS = rf"weights-\d+\.safetensors|{_NAMED_BY_HASH}"
+# of weights; with a hash, where the name without one was taken
+_WEIGHTS = r"weights-\d+(-[0-9a-f]{16})?\.safetensors"
 
 
 def _is_weights(name: Any) -> bool:
@@ -183,13 +190,22 @@ def _is_weights(name: Any) -> bool:
     return isinstance(name, str) and re.fullmatch(_WEIGHTS, name) is not None
 
 
-def _tidy(folder: Path, before: Any) -> None:
+def _is_by(identity: str, path: Path) -> bool:
+    "Did this run write these weights?"
+    try:
+        with safe_open(path, "pt") as stored:
+            return (stored.metadata() or {}).get("identity") == identity
+    except (OSError, SafetensorError):
+        return False
+
+
+def _tidy(folder: Path, before: Any, identity: str) -> None:
     "Away with the weights of the last checkpoint, and with what killed writers have left."
     mentioned = "".join(path.read_text(errors="ignore") for path in folder.glob("*.json"))
     for path in folder.iterdir():
-        ours = re.fullmatch(_NAMED_BY_HASH, path.name) or path.name == before
-        stale = ours and _is_weights(path.name) and path.name not in mentioned
-        if stale or re.fullmatch(rf"\.(checkpoint\.json|{_WEIGHTS})\.\w+\.part", path.name):
+        half = re.fullmatch(rf"\.(checkpoint\.json|{_WEIGHTS})\.\w+\.part", path.name)
+        unnamed = _is_weights(path.name) and path.name not in mentioned
+        if half or (unnamed and (path.name == before or _is_by(identity, path))):
             path.unlink(missing_ok=True)
 
 

@@ -122,8 +122,10 @@ def imported(
     module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
-        raise ValueError(f"needed a module that can be imported, got {module}: {error}") from error
+    except (Exception, SystemExit) as error:
+        # the user's module runs: anything can happen in it
+        came = f"{module}: {type(error).__name__}: {error}"
+        raise ValueError(f"needed a module that can be imported, got {came}") from error
     is_class = isinstance(found, type) and issubclass(found, base)
     need(is_class, f"a {base.__name__} called {name} in {module}", found)
     return found

@@ -41,12 +41,13 @@ def atomic(
 def save_tensors(
     tensors: dict,  # {name: tensor}
     path,  # final name
+    about: dict | None = None,  # {name: text}, written beside them
 ) -> None:
     "Tensors as safetensors, atomically; a full disk is an OSError and leaves nothing."
     try:
         with atomic(path) as name:
             mode = os.stat(name).st_mode
-            save_file(tensors, name)
+            save_file(tensors, name, metadata=about)
             os.chmod(name, mode)
     except SafetensorError as error:
         raise OSError(f"needed room to write {path}, got: {error}") from error

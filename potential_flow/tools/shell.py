@@ -43,6 +43,10 @@ EXPECTED = (
 )
 
 
+# 128 + SIGPIPE, which not every system has
+_PIPE_CLOSED = 141
+
+
 def _end(name: str, error: Any, code: int) -> None:
     "One line on the error stream, and an exit code."
     print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -93,9 +97,14 @@ def script(
             args.pop(private, None)
         try:
             command(**args)
+            sys.stdout.flush()
         except KeyboardInterrupt as error:
             signum = getattr(error, "signum", signal.SIGINT)
             _end(command.__name__, str(error) or "interrupted", 128 + signum)
+        except BrokenPipeError:
+            # who reads has read enough; nothing more is written, at the end of Python neither
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_PIPE_CLOSED)
         except EXPECTED as error:
             _end(command.__name__, _line_of(error), 2)
         finally:
