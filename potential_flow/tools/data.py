@@ -186,7 +186,7 @@ def _toy(name: str, options: _Options) -> Toy:
     need(options.n > 1, "at least two points of a toy", options.n)
     law = TOYS[name]
     train = law(options.n, generator(options.seed))
-    test = law(min(options.n, 2000), generator(options.seed + 1_000_000))
+    test = law(min(options.n, 10_000), generator(options.seed + 1_000_000))
     return Toy(train, test, law=law, name=name, options=options.record())
 
 
