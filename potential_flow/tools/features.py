@@ -178,7 +178,9 @@ def trained_features(
     pixels = data.units.pixels(data.train[seen]).float()
 
     def make():
-        return train_classifier(pixels, data.labels[seen], steps).state_dict()
+        where = "cuda" if cuda else "cpu"
+        labels = data.labels[seen].to(where)
+        return train_classifier(pixels.to(where), labels, steps).cpu().state_dict()
 
     name = f"classifier-{__version__}-{steps}-{data.checksum()}"
     state = cached(make, folder, name)

@@ -368,6 +368,17 @@ class ImageClassifier(torch.nn.Module):
         return self.head(self.features(x) * self.unit)
 
 # %% ../../nbs/tools/06_metrics.ipynb #9e963802
+def _moved(x: Tensor, most: int, gen: torch.Generator) -> Tensor:
+    "Images, each quarter of them moved by up to so many pixels, with zeros at the edge."
+    padded = torch.nn.functional.pad(x, (most,) * 4)
+    height, width = x.shape[-2:]
+    parts = []
+    for part in padded.chunk(4):
+        row, column = torch.randint(2 * most + 1, (2,), generator=gen).tolist()
+        parts.append(part[..., row : row + height, column : column + width])
+    return torch.cat(parts)
+
+
 def train_classifier(
     x: Tensor,  # images in [0, 1], (M, C, H, W)
     label: Tensor,  # their classes, (M,)
@@ -376,7 +387,7 @@ def train_classifier(
     lr: float = 3e-3,  # peak learning rate
     seed: int = 0,  # of weights and order
 ) -> ImageClassifier:  # frozen
-    "A classifier whose features judge images where Inception's weights are not to be had."
+    "A classifier whose features judge images; in training they move by up to a 14th of a side."
     need(len(x) == len(label) > 0, "one label per image", (len(x), len(label)))
     as_points(x)
     need(steps >= 1, "at least one step", steps)
@@ -384,10 +395,12 @@ def train_classifier(
         net = ImageClassifier(x.shape[1:], int(label.max()) + 1).to(x.device)
     gen, optimiser = generator(seed), torch.optim.Adam(net.parameters(), lr)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
+    most = min(x.shape[-2:]) // 14
     for _ in range(steps):
         chosen = torch.randint(len(x), (batch,), generator=gen).to(x.device)
+        images = _moved(x[chosen], most, gen) if most else x[chosen]
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(net(x[chosen]), label[chosen]).backward()
+        torch.nn.functional.cross_entropy(net(images), label[chosen]).backward()
         optimiser.step()
         plan.step()
     net.eval().requires_grad_(False)
