@@ -145,7 +145,7 @@ class GeneratorNet(Typed, nn.Module):
 class Drifting(Method):
     "A generator of one evaluation, net(ε, 0) -> x, that learns the data's field (2602.04770)."
 
-    lr: ClassVar[float] = 1e-3
+    lr: ClassVar[float] = 3e-4
     backbone: ClassVar[dict] = {"logarithm": False, "rate": 30.0}
     shape: tuple = (2,)  # shape of a data point
     widths: tuple = (0.1, 0.3, 0.9)  # local widths σ √(D/(N+D)) of the kernels
