@@ -71,6 +71,7 @@ def in_codes(case, seed, data, given):
     images = data.whole().to(given.device)
     gen = torch.Generator(given.device).manual_seed(0)
     code, shift, scale = standardise(codes(vae, images, gen))
+    code = code.cpu()
     method = cls.fitted(code, **fields)
     torch.manual_seed(seed)
     net = method.network(width=512, depth=4).to(given.device)
