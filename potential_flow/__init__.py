@@ -10,6 +10,7 @@ _NAMES = {
     "engine.sharing": "Flow flow_of",
     "engine.solvers": "bits_per_dim encode generate log_prob",
     "engine.training": "Recipe Run steps",
+    "methods.drifting": "Drifting",
     "methods.efm": "EFM translate",
     "methods.flow_matching": "FlowMatching",
     "methods.pfgm": "PFGM",

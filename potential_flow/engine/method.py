@@ -197,7 +197,7 @@ class Method(Typed):
         self,
         y: Tensor,  # the whole data set, (M, *shape)
     ) -> Callable:  # a function with the network's signature
-        "The closed-form optimal network for finite data."
+        "The closed-form optimal network for finite data; `NotImplementedError` where none exists."
         raise NotImplementedError
 
     @abstractmethod

@@ -397,7 +397,10 @@ def encode(
         for part in _parts(y, batch):
             slope = partial(method.velocity, _bound(narrow(net), labels, part))
             found.append(sample(slope, y[part], times, step))
-    return torch.cat(found)
+    latents = torch.cat(found)
+    # a generator of one evaluation leaves its states where they are
+    need(not latents.equal(y), "a method whose lines lead from data back", type(method).__name__)
+    return latents
 
 
 def slerp(
@@ -481,6 +484,9 @@ def log_prob(
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
     labels = _labels_for(method, net, label, len(y), y.device)
+    if type(method).log_prior is Method.log_prior:
+        # a method whose starts have no density says so before lines are followed
+        method.log_prior(y)
     times, found, signs = method.times(whole_number(steps, "steps")).flip(0), [], None
     if not exact:
         gen = _known_generator(gen)

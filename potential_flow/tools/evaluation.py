@@ -106,6 +106,9 @@ def steps_for(
         tried = generate(run.method, run.best, 2, _gen(run, 0), steps=steps, step=step)
         costs.append(tried.nfe)
     each, same = costs[1] - costs[0], costs[2] - costs[1]
+    if each == same == 0 and costs[0] <= evaluations:
+        # a generator of one evaluation: nothing is gained by steps
+        return 1
     wanted = f"a method that asks equally often in each step, not {type(run.method).__name__}"
     need(each == same > 0, wanted, costs)
     steps = (evaluations - costs[0]) // each + 1
