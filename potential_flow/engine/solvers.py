@@ -103,9 +103,10 @@ def sample(
     gaps = times.diff()
     need(bool((gaps > 0).all() or (gaps < 0).all()), "strictly monotone times", times)
     # a step with a memory begins anew with every walk
-    step = step.begin() if isinstance(step, Multistep) else step
-    known = callable(step) and step not in (dopri5, Multistep)
-    need(known, "a step: euler, heun, rk4, Multistep() or dopri5()", step, TypeError)
+    known = not isinstance(step, type) and step is not dopri5
+    step = step.begin() if known and hasattr(step, "begin") else step
+    wanted = "a step: euler, heun, rk4, Multistep(), Nesterov() or dopri5()"
+    need(known and callable(step), wanted, step, TypeError)
     f, times = _spread(f), times.to(x)
     if path is not None:
         path.append(x)
