@@ -30,7 +30,7 @@ from potential_flow.core import (
 from .conditions import NO_LABEL, Bound, can_take_label, without_label
 from .config import unwrapped
 from .method import Method
-from .steps import Multistep, dopri5, euler, heun, rk4
+from .steps import Multistep, dopri5, euler, heun, rest_of_grid, rk4
 
 # %% ../../nbs/engine/04_solvers.ipynb #6624be26
 # a walk with an event ends after this many times the grid's own number of steps
@@ -94,7 +94,7 @@ def sample(
     f: Callable,  # slope: f(x (B, *state), s (B,)) -> (B, *state)
     x: Tensor,  # starts, (B, *state)
     times: Tensor,  # strictly monotone grid, (n + 1,)
-    step: Callable = heun,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = heun,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     path: list = None,  # a list that receives the state at every node, if given
     event: Callable = None,  # event(x (b, *state)) -> new states, which lines have ended (b,)
 ) -> Tensor:  # end states, (B, *state)
@@ -245,6 +245,8 @@ def _bound(net: Callable, labels: Tensor | None, part: slice) -> Callable:
     return net if labels is None else _Asked(net, labels[part])
 
 
+# nodes of a grid that is read off between them
+_NODES = 4000
 # so many numbers at a time leave room for what a network of images keeps of them for a gradient
 _AT_A_TIME = 2**18
 
@@ -322,23 +324,31 @@ def _followed(
     return _read_out(method, counted, sample(slope, x, times, step, path, event))
 
 
+def _grid(method: Method, steps: int, start: float | None) -> Tensor:  # (steps + 1,)
+    "The grid of a method, or what is left of it from a coordinate on."
+    if start is None:
+        return method.times(steps)
+    return rest_of_grid(method.times(_NODES), start, steps)
+
+
 @torch.no_grad()
 def decode(
     method: Method,
     net: Callable,  # a network or a closed-form function
     latents: Tensor,  # starts of lines, as `method.prior` draws them, (n, *state)
     steps: int = 17,  # steps of the grid
-    step: Callable = heun,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = heun,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     batch: int = None,  # lines followed at a time; None: 10,000, or fewer with many coordinates
     dtype=torch.float64,  # dtype of the state
     trace: bool = False,  # keep the states at every node?
     label: int | Tensor = None,  # the class that is asked for, one or (n,); None: no class
+    start: float = None,  # coordinate of the latents; None: that of the prior
 ) -> Samples:
     "Follow lines from latents to data."
     steps = whole_number(steps, "steps")
     as_points(latents, "latents")
     need(len(latents) > 0, "at least one latent", latents)
-    latents, times = latents.to(device_of(net), dtype), method.times(steps)
+    latents, times = latents.to(device_of(net), dtype), _grid(method, steps, start)
     labels = _labels_for(method, net, label, len(latents), latents.device)
     counted, ends, paths = Counted(net), [], []
     with _evaluating(net):
@@ -385,7 +395,7 @@ def encode(
     net: Callable,  # a network or a closed-form function
     y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
-    step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = rk4,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     batch: int = None,  # lines followed at a time; None: 10,000, or fewer with many coordinates
     label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # latents, (n, *shape), float64
@@ -468,7 +478,7 @@ def log_prob(
     net: Callable,  # a network or a closed-form function
     y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
-    step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = rk4,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     exact: bool = True,  # the exact trace, or Hutchinson's estimate?
     gen: torch.Generator = None,  # randomness of the estimate
     batch: int = None,  # lines followed at a time; None: 1,000, or fewer with many coordinates

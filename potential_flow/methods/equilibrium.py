@@ -82,6 +82,13 @@ class AutonomousNet(Typed, nn.Module):
             return out.view_as(x)
         return out[:, :-1].view_as(x), out[:, -1]
 
+# %% ../../nbs/methods/16_equilibrium.ipynb #eqm00012
+def _suited(N: int, given: dict) -> dict:
+    "Arguments of a network: sines in few dimensions, a residual MLP in many."
+    if N < 6 and "trunk" not in given:
+        return {"trunk": SIREN, "width": 192, "depth": 3, "w0": 3.0, "w0_hidden": 10.0} | given
+    return with_trunk(N, given)
+
 # %% ../../nbs/methods/16_equilibrium.ipynb #eqm00011
 @dataclass(frozen=True)
 class EquilibriumMatching(Method):
@@ -94,7 +101,7 @@ class EquilibriumMatching(Method):
     decay: float = 0.2  # the field fades where the share of noise u is below this
     least: float = 1e-3  # least share of noise in training
     fine: float = 0.0  # share of training points whose ln u, and not u, is uniform
-    horizon: float = 3.0  # length of the descent: steps × step size
+    horizon: float = 1.5  # length of the descent: steps × step size
 
     def __post_init__(self):
         object.__setattr__(self, "shape", need_shape(self.shape))
@@ -216,7 +223,7 @@ class EquilibriumMatching(Method):
         "An `AutonomousNet`; on a residual MLP in many dimensions. Or yours, as it is: s is zero."
         if net is not None:
             return alone(net, kwargs)
-        return AutonomousNet(self.shape, **with_trunk(self.N, kwargs))
+        return AutonomousNet(self.shape, **_suited(self.N, kwargs))
 
 # %% ../../nbs/methods/16_equilibrium.ipynb #eqm00014
 class _Posterior:
@@ -235,7 +242,7 @@ class _Posterior:
         "Gauss–Legendre nodes in ln u between two shares, and their sizes, (n,) each."
         length = math.log(last / first)
         # the posterior of ln u is about 1/√(2N) wide
-        count = 8 + math.ceil(length * (3 + 2 * math.sqrt(self.method.N)))
+        count = 12 + math.ceil(length * (6 + 3 * math.sqrt(self.method.N)))
         nodes, sizes = map(torch.as_tensor, np.polynomial.legendre.leggauss(count))
         return (math.log(first) + length * (1 + nodes) / 2).exp(), length / 2 * sizes
 
@@ -383,10 +390,10 @@ class EquilibriumFlux(EquilibriumMatching):
         net: nn.Module = None,  # yours, net(x, s) -> points and a number; None: one is made
         **kwargs,  # width, depth, … of its trunk
     ) -> nn.Module:
-        "An `AutonomousNet` with a number; on a residual MLP in many dimensions. Or yours."
+        "An `AutonomousNet` with a number, of sines in few dimensions. Or yours."
         if net is not None:
             return alone(net, kwargs)
-        return AutonomousNet(self.shape, numbers=1, **with_trunk(self.N, kwargs))
+        return AutonomousNet(self.shape, numbers=1, **_suited(self.N, kwargs))
 
 # %% ../../nbs/methods/16_equilibrium.ipynb #eqm00016
 class EquilibriumEnergy(EquilibriumMatching):
@@ -413,11 +420,7 @@ class EquilibriumEnergy(EquilibriumMatching):
         "E = ⟨x, g(x)⟩ of an `AutonomousNet` g (arXiv 2510.02300, eq. 8); or of yours."
         if net is not None:
             return EnergyOf(alone(net, kwargs))
-        suited = {}
-        if self.N < 6 and "trunk" not in kwargs:
-            suited = {"trunk": SIREN, "width": 192, "depth": 3, "w0": 3.0, "w0_hidden": 10.0}
-        given = with_trunk(self.N, suited | kwargs)
-        return InnerEnergy(AutonomousNet(self.shape, **given))
+        return InnerEnergy(AutonomousNet(self.shape, **_suited(self.N, kwargs)))
 
 # %% ../../nbs/methods/16_equilibrium.ipynb #eqm00098
 document(globals())
