@@ -324,13 +324,6 @@ def _followed(
     return _read_out(method, counted, sample(slope, x, times, step, path, event))
 
 
-def _grid(method: Method, steps: int, start: float | None) -> Tensor:  # (steps + 1,)
-    "The grid of a method, or what is left of it from a coordinate on."
-    if start is None:
-        return method.times(steps)
-    return rest_of_grid(method.times(_NODES), start, steps)
-
-
 @torch.no_grad()
 def decode(
     method: Method,
@@ -348,7 +341,9 @@ def decode(
     steps = whole_number(steps, "steps")
     as_points(latents, "latents")
     need(len(latents) > 0, "at least one latent", latents)
-    latents, times = latents.to(device_of(net), dtype), _grid(method, steps, start)
+    latents = latents.to(device_of(net), dtype)
+    whole = start is None
+    times = method.times(steps) if whole else rest_of_grid(method.times(_NODES), start, steps)
     labels = _labels_for(method, net, label, len(latents), latents.device)
     counted, ends, paths = Counted(net), [], []
     with _evaluating(net):
