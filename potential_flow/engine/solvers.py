@@ -30,7 +30,7 @@ from potential_flow.core import (
 from .conditions import NO_LABEL, Bound, can_take_label, without_label
 from .config import unwrapped
 from .method import Method
-from .steps import Multistep, dopri5, euler, heun, rk4
+from .steps import Multistep, dopri5, euler, heun, rest_of_grid, rk4
 
 # %% ../../nbs/engine/04_solvers.ipynb #6624be26
 # a walk with an event ends after this many times the grid's own number of steps
@@ -94,7 +94,7 @@ def sample(
     f: Callable,  # slope: f(x (B, *state), s (B,)) -> (B, *state)
     x: Tensor,  # starts, (B, *state)
     times: Tensor,  # strictly monotone grid, (n + 1,)
-    step: Callable = heun,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = heun,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     path: list = None,  # a list that receives the state at every node, if given
     event: Callable = None,  # event(x (b, *state)) -> new states, which lines have ended (b,)
 ) -> Tensor:  # end states, (B, *state)
@@ -103,9 +103,10 @@ def sample(
     gaps = times.diff()
     need(bool((gaps > 0).all() or (gaps < 0).all()), "strictly monotone times", times)
     # a step with a memory begins anew with every walk
-    step = step.begin() if isinstance(step, Multistep) else step
-    known = callable(step) and step not in (dopri5, Multistep)
-    need(known, "a step: euler, heun, rk4, Multistep() or dopri5()", step, TypeError)
+    known = not isinstance(step, type) and step is not dopri5
+    step = step.begin() if known and hasattr(step, "begin") else step
+    wanted = "a step: euler, heun, rk4, Multistep(), Nesterov() or dopri5()"
+    need(known and callable(step), wanted, step, TypeError)
     f, times = _spread(f), times.to(x)
     if path is not None:
         path.append(x)
@@ -244,6 +245,8 @@ def _bound(net: Callable, labels: Tensor | None, part: slice) -> Callable:
     return net if labels is None else _Asked(net, labels[part])
 
 
+# nodes of a grid that is read off between them
+_NODES = 4000
 # so many numbers at a time leave room for what a network of images keeps of them for a gradient
 _AT_A_TIME = 2**18
 
@@ -327,17 +330,20 @@ def decode(
     net: Callable,  # a network or a closed-form function
     latents: Tensor,  # starts of lines, as `method.prior` draws them, (n, *state)
     steps: int = 17,  # steps of the grid
-    step: Callable = heun,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = heun,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     batch: int = None,  # lines followed at a time; None: 10,000, or fewer with many coordinates
     dtype=torch.float64,  # dtype of the state
     trace: bool = False,  # keep the states at every node?
     label: int | Tensor = None,  # the class that is asked for, one or (n,); None: no class
+    start: float = None,  # coordinate of the latents; None: that of the prior
 ) -> Samples:
     "Follow lines from latents to data."
     steps = whole_number(steps, "steps")
     as_points(latents, "latents")
     need(len(latents) > 0, "at least one latent", latents)
-    latents, times = latents.to(device_of(net), dtype), method.times(steps)
+    latents = latents.to(device_of(net), dtype)
+    whole = start is None
+    times = method.times(steps) if whole else rest_of_grid(method.times(_NODES), start, steps)
     labels = _labels_for(method, net, label, len(latents), latents.device)
     counted, ends, paths = Counted(net), [], []
     with _evaluating(net):
@@ -384,7 +390,7 @@ def encode(
     net: Callable,  # a network or a closed-form function
     y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
-    step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = rk4,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     batch: int = None,  # lines followed at a time; None: 10,000, or fewer with many coordinates
     label: int | Tensor = None,  # the class of the data, one or (n,); None: no class
 ) -> Tensor:  # latents, (n, *shape), float64
@@ -470,7 +476,7 @@ def log_prob(
     net: Callable,  # a network or a closed-form function
     y: Tensor,  # data in units of the model, (n, *shape)
     steps: int = 60,  # steps of the grid
-    step: Callable = rk4,  # euler, heun, rk4, dopri5() or Multistep()
+    step: Callable = rk4,  # euler, heun, rk4, dopri5(), Multistep() or Nesterov()
     exact: bool = True,  # the exact trace, or Hutchinson's estimate?
     gen: torch.Generator = None,  # randomness of the estimate
     batch: int = None,  # lines followed at a time; None: 1,000, or fewer with many coordinates
