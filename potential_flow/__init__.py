@@ -12,6 +12,7 @@ _NAMES = {
     "engine.training": "Recipe Run steps",
     "methods.efm": "EFM translate",
     "methods.flow_matching": "FlowMatching",
+    "methods.ifm": "IFM",
     "methods.pfgm": "PFGM",
     "methods.pfgmpp": "PFGMpp",
     "methods.potential": "Potential",
