@@ -21,6 +21,7 @@ from potential_flow.methods.efm_field import EFMPublished
 from potential_flow.methods.ifm import IFM, OTIFM, IFMSine
 from potential_flow.tools.data import hue, hue_error, load_data
 from potential_flow.tools.metrics import image_scores, mean_distance, train_classifier
+from potential_flow.tools.plots import image_grid, save_figure
 
 SEEDS = (0, 1, 2)
 # heun asks twice a step, and `readout` once more
@@ -50,6 +51,7 @@ class Job(NamedTuple):
     seed: int
     device: str
     share: float  # of the training steps
+    out: str  # folder
 
     @property
     def key(self) -> tuple:
@@ -109,6 +111,9 @@ def digits(job: Job) -> list:
         x, lost = out.x.float().cpu(), out.lost.cpu()
         found = judge_twos(images.units.to_units(x), lost, start, images, twos, classifier)
         rows.append({"evaluations": out.nfe} | found)
+    if job.seed == SEEDS[0] and job.case == next(iter(DIGITS)):
+        pairs = torch.stack([start[:48], images.units.to_units(x[:48])], 1).flatten(0, 1)
+        save_figure(image_grid(pairs.clamp(0, 1), 16), Path(job.out) / "pairs.png")
     return rows
 
 
@@ -160,7 +165,9 @@ def main() -> None:
     for seed in SEEDS:
         for part, cases in (("plane", PLANE), ("digits", DIGITS)):
             if given.only in ("", part):
-                jobs += [Job(part, case, seed, given.device, given.share) for case in cases]
+                jobs += [
+                    Job(part, case, seed, given.device, given.share, given.out) for case in cases
+                ]
     jobs = [job for job in jobs if job.key not in known]
     with multiprocessing.get_context("spawn").Pool(given.workers) as pool:
         for found in pool.imap_unordered(done, jobs):
