@@ -26,7 +26,7 @@ from potential_flow.core import (
 )
 from ..engine.config import class_path
 from ..engine.method import Method
-from .flow_matching import optimal_plan
+from .flow_matching import VelocityNet, optimal_plan
 from ..nets.heads import alone, log_features, octaves, points_of, with_label
 from potential_flow.nets.trunks import (
     MLP,
@@ -341,6 +341,12 @@ class IFMSine(IFM):
         side = torch.where(s < 0.5, 1.0, -1.0).to(s)
         widening = self.width * rate * turn.cos() * side
         return Tube(s, torch.ones_like(s), self.width * turn.sin(), widening)
+
+    def network(self, net: nn.Module = None, **kwargs) -> nn.Module:
+        "That of flow matching, which these tubes are where they are narrow. Or yours, as it is."
+        if net is not None:
+            return alone(net, kwargs)
+        return VelocityNet(self.shape, **with_trunk(self.N, kwargs))
 
 
 class OTIFM(IFM):
