@@ -13,6 +13,7 @@ _NAMES = {
     "methods.drifting": "Drifting",
     "methods.efm": "EFM translate",
     "methods.flow_matching": "FlowMatching",
+    "methods.ifm": "IFM",
     "methods.pfgm": "PFGM",
     "methods.pfgmpp": "PFGMpp",
     "methods.potential": "Potential",

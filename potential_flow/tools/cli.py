@@ -105,8 +105,8 @@ def _train(run: Run, data: Data, out: Path, plan: Plan, others: dict, **options)
 def pf_train(
     out: str = "potential_flow_run",  # folder of the checkpoint
     data: str = None,  # digits (default), mnist, cifar10, a toy; or a folder of images, a table
-    target: str = None,  # EFM: another word for data
-    source: str = None,  # EFM: data of the plate where lines start; default: Gaussian noise
+    target: str = None,  # EFM, IFM: another word for data
+    source: str = None,  # EFM, IFM: data of the plate where lines start; default: Gaussian noise
     method: str = None,  # class name, default PFGMpp, or module:Class of your own
     opts: str = None,  # fields of the method, such as 'D=inf sigma_max=40'
     net: str = None,  # module:Class of your own network; default: the method's
