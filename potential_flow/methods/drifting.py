@@ -63,7 +63,7 @@ def mean_seen(
     sigma: float,  # its scale
 ) -> Tensor:  # (B, *shape)
     "x̂: the mean of the points under the softmax of the kernel's log density."
-    weights = score(kernel, sigma)(d2, None).to(y.dtype).softmax(1)
+    weights = score(kernel, sigma, d2.dtype)(d2, None).softmax(1)
     return (weights @ flat(y)).view(len(d2), *y.shape[1:])
 
 # %% ../../nbs/methods/15_drifting.ipynb #drf00010

@@ -97,13 +97,14 @@ def sample_noise(
 def score(
     kernel: StudentKernel,  # the noise
     sigma: float | Tensor,  # scales, a number or (B,)
+    dtype: torch.dtype = torch.float64,  # in which it is computed, if the distances allow
 ) -> Callable[[Tensor, Tensor], Tensor]:  # (squared distances (B, m), heights) -> (B, m)
     "The log weight of a charge under the kernel, up to a constant: what `superpose` sums."
     sigma = sigma if isinstance(sigma, Tensor) else number(sigma, "sigma")
-    variance = torch.as_tensor(sigma, dtype=torch.float64).square().reshape(-1, 1)
+    variance = torch.as_tensor(sigma, dtype=torch.float64).square().reshape(-1, 1).to(dtype)
 
     def gaussian_weight(d2, above):
-        return -d2 / (2 * variance.to(d2.device))
+        return d2 / (-2 * variance.to(d2.device))
 
     def student_weight(d2, above):
         ratio = d2 / (kernel.D * variance.to(d2.device))
