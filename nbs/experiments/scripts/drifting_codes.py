@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from potential_flow.core import generator
 from potential_flow.engine.solvers import generate
@@ -34,7 +35,7 @@ CASES = {
 
 def autoencoder(data, given):
     "The VAE of all cases, trained once."
-    path, shape = Path(given.out) / "vae.pt", data.shape
+    path, shape = Path(given.out) / "vae.safetensors", data.shape
     vae = VAE(shape, given.latent, 16 if shape[1] > 8 else 32)
     if not path.exists():
         torch.manual_seed(0)
@@ -42,25 +43,24 @@ def autoencoder(data, given):
         recipe = Recipe(min(3000, given.steps), 128, 2e-3, seed=0)
         run = Run(Evidence(shape), vae, recipe)
         run.fit(data.whole(), progress=False)
-        torch.save(run.best.cpu().state_dict(), path)
-    vae.load_state_dict(torch.load(path))
+        save_file(run.best.cpu().state_dict(), path)
+    vae.load_state_dict(load_file(path))
     return vae.to(given.device).eval().requires_grad_(False)
 
 
 def critics(data, given):
     "Classifiers that have seen different halves: the first one judges, the second one teaches."
-    path, found = Path(given.out) / "critics.pt", []
-    classes = int(data.labels.max()) + 1
-    if not path.exists():
-        pixels = data.units.pixels(data.train).float()
-        for half in (0, 1):
+    classes, found = int(data.labels.max()) + 1, []
+    pixels = None
+    for half in (0, 1):
+        path = Path(given.out) / f"critic-{half}.safetensors"
+        if not path.exists():
+            pixels = data.units.pixels(data.train).float() if pixels is None else pixels
             net = train_classifier(pixels[half::2], data.labels[half::2], given.lessons, seed=half)
-            found.append(net.state_dict())
-        torch.save(found, path)
-    found = [ImageClassifier(data.shape, classes) for _ in range(2)]
-    for net, state in zip(found, torch.load(path), strict=True):
-        net.load_state_dict(state)
-        net.eval().requires_grad_(False)
+            save_file(net.state_dict(), path)
+        net = ImageClassifier(data.shape, classes)
+        net.load_state_dict(load_file(path))
+        found.append(net.eval().requires_grad_(False))
     return found
 
 
@@ -153,7 +153,8 @@ def work(job):
     line |= judged(x, data, judge) | {"seconds": round(time.time() - start)}
     with open(Path(given.out) / "scores.jsonl", "a") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    torch.save(data.units.to_units(x[:36]), Path(given.out) / f"{case}-{seed}.pt")
+    shown = data.units.to_units(x[:36]).contiguous()
+    save_file({"samples": shown}, Path(given.out) / f"{case}-{seed}.safetensors")
     return line
 
 

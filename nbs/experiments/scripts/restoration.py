@@ -1,6 +1,6 @@
 """Denoising of 8×8 digits by the lines of PFGM++, from the noise's own level on.
 
-python nbs/experiments/restoration.py --out DIR --workers 9
+python restoration.py --out DIR --workers 9
 """
 
 import argparse
