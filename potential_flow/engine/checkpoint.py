@@ -178,7 +178,7 @@ def _write(run: Run, folder: Path) -> None:
     with atomic(folder / "checkpoint.json") as name:
         meta = {"weights": weights} | _run_meta(run, content)
         Path(name).write_text(json.dumps(meta, indent=1))
-    _tidy(folder, before, run.identity)
+    _tidy(folder, before)
 
 
 # of weights; with a hash, where the name without one was taken
@@ -190,22 +190,22 @@ def _is_weights(name: Any) -> bool:
     return isinstance(name, str) and re.fullmatch(_WEIGHTS, name) is not None
 
 
-def _is_by(identity: str, path: Path) -> bool:
-    "Did this run write these weights?"
+def _is_of_a_run(path: Path) -> bool:
+    "Were these weights written here? Their header then names their run."
     try:
         with safe_open(path, "pt") as stored:
-            return (stored.metadata() or {}).get("identity") == identity
+            return "identity" in (stored.metadata() or {})
     except (OSError, SafetensorError):
         return False
 
 
-def _tidy(folder: Path, before: Any, identity: str) -> None:
+def _tidy(folder: Path, before: Any) -> None:
     "Away with the weights of the last checkpoint, and with what killed writers have left."
     mentioned = "".join(path.read_text(errors="ignore") for path in folder.glob("*.json"))
     for path in folder.iterdir():
         half = re.fullmatch(rf"\.(checkpoint\.json|{_WEIGHTS})\.\w+\.part", path.name)
         unnamed = _is_weights(path.name) and path.name not in mentioned
-        if half or (unnamed and (path.name == before or _is_by(identity, path))):
+        if half or (unnamed and (path.name == before or _is_of_a_run(path))):
             path.unlink(missing_ok=True)
 
 

@@ -245,8 +245,6 @@ def _bound(net: Callable, labels: Tensor | None, part: slice) -> Callable:
     return net if labels is None else _Asked(net, labels[part])
 
 
-# nodes of a grid that is read off between them
-_NODES = 4000
 # so many numbers at a time leave room for what a network of images keeps of them for a gradient
 _AT_A_TIME = 2**18
 
@@ -339,11 +337,9 @@ def decode(
 ) -> Samples:
     "Follow lines from latents to data."
     steps = whole_number(steps, "steps")
-    as_points(latents, "latents")
-    need(len(latents) > 0, "at least one latent", latents)
+    need(len(as_points(latents, "latents")) > 0, "at least one latent", latents)
     latents = latents.to(device_of(net), dtype)
-    whole = start is None
-    times = method.times(steps) if whole else rest_of_grid(method.times(_NODES), start, steps)
+    times = method.times(steps) if start is None else rest_of_grid(method.times, start, steps)
     labels = _labels_for(method, net, label, len(latents), latents.device)
     counted, ends, paths = Counted(net), [], []
     with _evaluating(net):
@@ -363,8 +359,8 @@ def decode(
 # %% ../../nbs/engine/04_solvers.ipynb #5da25c43
 def _known_generator(gen: torch.Generator | None) -> torch.Generator | None:
     "A source of random numbers, which a seed is not."
-    known = gen is None or isinstance(gen, torch.Generator)
-    need(known, "a generator, such as `generator(0)`", gen, TypeError)
+    if gen is not None:
+        need(isinstance(gen, torch.Generator), "a generator, as `generator(0)`", gen, TypeError)
     return gen
 
 
@@ -490,9 +486,8 @@ def log_prob(
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
     labels = _labels_for(method, net, label, len(y), y.device)
-    if type(method).log_prior is Method.log_prior:
-        # a method whose starts have no density says so before lines are followed
-        method.log_prior(y)
+    # a method whose starts have no density says so before lines are followed
+    method.log_prior(y[:1])
     times, found, signs = method.times(whole_number(steps, "steps")).flip(0), [], None
     if not exact:
         gen = _known_generator(gen)

@@ -175,12 +175,13 @@ class Nesterov:
 
 # %% ../../nbs/engine/03_steps.ipynb #stp00014
 def rest_of_grid(
-    times: Tensor,  # a fine grid, (K + 1,), strictly monotone
+    times: Callable,  # number of steps -> grid, strictly monotone: `method.times`
     start: float,  # where the walk begins, between its ends
     n: int,  # number of steps
 ) -> Tensor:  # (n + 1,), float64
     "What is left of a grid from `start` on, in n steps that share the grid's spacing."
-    nodes, start, n = times.double(), number(start, "start"), whole_number(n, "steps")
+    # a fine grid, read off between its nodes
+    nodes, start, n = times(4000).double(), number(start, "start"), whole_number(n, "steps")
     first, last = float(nodes[0]), float(nodes[-1])
     inside = min(first, last) <= start <= max(first, last) and start != last
     need(inside, f"a start between {first:g} and {last:g}, before the end", start)

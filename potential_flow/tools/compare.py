@@ -74,15 +74,13 @@ class _Place(Typed):
         return Path(self.out) / "runs" / task.key
 
     def card(self, task: Task, step: int, how: Evaluation) -> Path:
-        name = f"{task.key}-{step:08d}-{how.cost}-{hash_of(how)}.json"
-        return Path(self.out) / "cards" / name
+        return Path(self.out, "cards", f"{task.key}-{step:08d}-{how.cost}-{hash_of(how)}.json")
 
     def journal(self, task: Task, **entry) -> None:
         "A line of what was done; several processes write it."
         about = {"run": task.key, "label": task.label, "seed": task.plan.seed}
-        line = json.dumps(about | entry)
         with open(Path(self.out) / "journal.jsonl", "a") as file:
-            file.write(line + "\n")
+            file.write(json.dumps(about | entry) + "\n")
 
     def entries(self) -> list:
         return read_journal(self.out)
@@ -347,10 +345,9 @@ def samples_of(
     "Samples of each label: first seed, end of training, most evaluations."
     spec, place, found = comparison.spec, _Place(str(comparison.out)), {}
     for task in spec.tasks():
-        path = place.card(task, task.plan.steps, spec.evaluations(task.label)[-1])
-        path = path.with_suffix(".safetensors")
-        if task.label not in found and path.exists():
-            found[task.label] = load_file(path)["samples"]
+        card = place.card(task, task.plan.steps, spec.evaluations(task.label)[-1])
+        if task.label not in found and card.with_suffix(".safetensors").exists():
+            found[task.label] = load_file(card.with_suffix(".safetensors"))["samples"]
     return found
 
 

@@ -20,6 +20,7 @@ from ..core import as_points, document, flat, generator, need
 from ..engine.batches import lent_generators
 from .data import digits
 from .files import read_images
+from .units import moved
 
 # %% ../../nbs/tools/06_metrics.ipynb #f6c7f84e
 def _rows(points: Tensor, name: str, shape=None) -> Tensor:
@@ -262,8 +263,7 @@ def confidence(
     level: float = 0.9,  # what counts as sure
 ) -> float:
     "Share of the images whose most likely class has a probability above `level`."
-    likely = clf.predict_proba(_rows(x, "x").cpu().numpy()).max(1)
-    return float((likely > level).mean())
+    return float((clf.predict_proba(_rows(x, "x").cpu().numpy()).max(1) > level).mean())
 
 # %% ../../nbs/tools/06_metrics.ipynb #met00007
 def yardsticks(
@@ -368,17 +368,6 @@ class ImageClassifier(torch.nn.Module):
         return self.head(self.features(x) * self.unit)
 
 # %% ../../nbs/tools/06_metrics.ipynb #9e963802
-def _moved(x: Tensor, most: int, gen: torch.Generator) -> Tensor:
-    "Images, each quarter of them moved by up to so many pixels, with zeros at the edge."
-    padded = torch.nn.functional.pad(x, (most,) * 4)
-    height, width = x.shape[-2:]
-    parts = []
-    for part in padded.chunk(4):
-        row, column = torch.randint(2 * most + 1, (2,), generator=gen).tolist()
-        parts.append(part[..., row : row + height, column : column + width])
-    return torch.cat(parts)
-
-
 def train_classifier(
     x: Tensor,  # images in [0, 1], (M, C, H, W)
     label: Tensor,  # their classes, (M,)
@@ -388,19 +377,17 @@ def train_classifier(
     seed: int = 0,  # of weights and order
 ) -> ImageClassifier:  # frozen
     "A classifier whose features judge images; in training they move by up to a 14th of a side."
-    need(len(x) == len(label) > 0, "one label per image", (len(x), len(label)))
-    as_points(x)
+    need(len(as_points(x)) == len(label) > 0, "one label per image", (len(x), len(label)))
     need(steps >= 1, "at least one step", steps)
     with lent_generators(seed):
         net = ImageClassifier(x.shape[1:], int(label.max()) + 1).to(x.device)
     gen, optimiser = generator(seed), torch.optim.Adam(net.parameters(), lr)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
-    most = min(x.shape[-2:]) // 14
     for _ in range(steps):
         chosen = torch.randint(len(x), (batch,), generator=gen).to(x.device)
-        images = _moved(x[chosen], most, gen) if most else x[chosen]
+        logits = net(moved(x[chosen], min(x.shape[-2:]) // 14, gen))
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(net(images), label[chosen]).backward()
+        torch.nn.functional.cross_entropy(logits, label[chosen]).backward()
         optimiser.step()
         plan.step()
     net.eval().requires_grad_(False)
