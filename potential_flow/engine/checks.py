@@ -262,6 +262,9 @@ def _prepared(
     sources: dict,  # the data, and further data sets
 ) -> dict:  # keyword arguments of the loss
     "What the method wants of the whole data set, where that can be had."
+    if type(run.method).prepare is Method.prepare and len(sources) == 1:
+        # nothing is wanted: a large data set is never converted as a whole
+        return {}
     device, parts = device_of(run.net), {name: other.whole() for name, other in sources.items()}
     whole = parts.pop("data")
     held = all(part is not None for part in (whole, *parts.values()))

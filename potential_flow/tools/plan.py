@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..core import Words, document, first_line, generator, need
+from ..core import Words, document, first_line, generator, need, spread_over
 from ..engine.batches import lent_generators, seen_as
 from ..engine.checkpoint import load_run
 from ..engine.conditions import FAULTS
@@ -112,9 +112,9 @@ def absolute(
 def points_in(
     data: Data,
 ) -> Tensor:  # (M, *shape)
-    "The training part in the model's units, or as much of it as decides a method's fields."
-    whole = data.whole()
-    rows = torch.arange(min(10_000, len(data)))
+    "The training part in the model's units; of a large one 10,000 points, spread evenly."
+    rows = spread_over(len(data), 10_000)
+    whole = data.whole() if len(rows) == len(data) else None
     return data.batch(rows, generator(0))[0] if whole is None else whole
 
 
