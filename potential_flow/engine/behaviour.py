@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core import document, flat, generator
+from .batches import lent_generators
 from .method import Method
 from .solvers import decode, euler, generate
 
@@ -184,8 +185,7 @@ def _some_net(method: Method, y: Tensor) -> Callable:
     try:
         return method.ideal(y)
     except NotImplementedError:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with lent_generators(0):
             return method.network().to(y.dtype).requires_grad_(False)
 
 

@@ -33,7 +33,7 @@ from potential_flow.nets.trunks import (
     need_shape,
     with_trunk,
 )
-from ..physics.kernels import StudentKernel, ideal_denoiser
+from ..physics.kernels import StudentKernel, ideal_denoiser, log_density
 
 # %% ../../nbs/methods/04_flow_matching.ipynb #710fc68e
 class VelocityNet(Typed, nn.Module):
@@ -122,7 +122,7 @@ class FlowMatching(Method):
     ) -> Tensor:  # (B,), nats
         "ln of the standard normal density."
         as_points(x, "x", self.shape, finite=False)
-        return -sqnorm(x) / 2 - self.N / 2 * math.log(2 * math.pi)
+        return log_density(StudentKernel(self.N, math.inf), sqnorm(x), 1.0)
 
     def times(
         self,

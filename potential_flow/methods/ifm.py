@@ -28,6 +28,7 @@ from ..engine.config import class_path
 from ..engine.method import Method
 from .flow_matching import VelocityNet, optimal_plan
 from ..nets.heads import alone, log_features, octaves, points_of, with_label
+from ..physics.kernels import StudentKernel, log_density
 from potential_flow.nets.trunks import (
     MLP,
     build_trunk,
@@ -264,8 +265,7 @@ class IFM(Method):
         "ln of the density of the Gaussian plate."
         need(self.omega > 0, "a Gaussian plate", self.omega)
         as_points(x, "x", self.shape, finite=False)
-        scale = self.omega * math.sqrt(2 * math.pi)
-        return -sqnorm(x) / (2 * self.omega**2) - self.N * math.log(scale)
+        return log_density(StudentKernel(self.N, math.inf), sqnorm(x), self.omega)
 
     def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
         "dx/ds, the network's answer."

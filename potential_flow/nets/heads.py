@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['compactify', 'FieldNet', 'smooth_step', 'ScalarNet', 'need_labels', 'with_label', 'points_of', 'scalars_of',
            'scalar_of', 'vectors_of', 'directions_of', 'means_of', 'wrapped', 'alone', 'log_features', 'octaves',
-           'EnergyNet', 'InnerEnergy', 'EnergyOf', 'DistanceEnergy', 'PlateNet']
+           'EnergyNet', 'InnerEnergy', 'EnergyOf', 'DistanceEnergy', 'PlateNet', 'AutonomousNet']
 
 # %% ../../nbs/nets/01_heads.ipynb #90d1eb0a
 import math
@@ -381,6 +381,39 @@ class PlateNet(Typed, nn.Module):
         between = (z > 0) & (z < self.L)
         up = torch.where(between, 1.0, -1.0).to(out.dtype)
         return (lateral + gate[:, None] * skip).view_as(x), up + across, log
+
+# %% ../../nbs/nets/01_heads.ipynb #heads032
+class AutonomousNet(Typed, nn.Module):
+    "Points, or points and a number, from a trunk that sees x alone: net(x, s) ignores s."
+
+    def __init__(
+        self,
+        shape: tuple,  # shape of a data point
+        numbers: int = 0,  # 0: it answers with points; 1: with points and a number
+        trunk=MLP,  # class of the trunk, or its path "module:Class"
+        classes: int = 0,  # labels that it takes, 0 … classes − 1; 0: none
+        **trunk_args,  # width, depth, … of the trunk
+    ):
+        super().__init__()
+        need(numbers in (0, 1), "no number in the answer, or one", numbers)
+        self.shape, self.numbers = need_shape(shape), numbers
+        self.classes, N = need_classes(classes), math.prod(self.shape)
+        self.trunk = build_trunk(trunk, N + classes, N + numbers, **trunk_args)
+        own = dict(shape=self.shape, numbers=numbers, classes=classes)
+        self.config = own | dict(trunk=class_path(type(self.trunk))) | trunk_args
+
+    def forward(
+        self,
+        x: Tensor,  # points, (B, *shape)
+        s: Tensor,  # ignored, (B,)
+        label: Tensor = None,  # classes, (B,), −1 for none; None: none at all
+    ) -> Tensor | tuple:  # (B, *shape); with a number (B,) behind it
+        "The answer at points."
+        rows = flat(as_points(x, "x", self.shape, finite=False))
+        out = self.trunk(with_label(rows, label, self.classes))
+        if self.numbers == 0:
+            return out.view_as(x)
+        return out[:, :-1].view_as(x), out[:, -1]
 
 # %% ../../nbs/nets/01_heads.ipynb #heads007
 document(globals())

@@ -97,7 +97,7 @@ def sample_noise(
 def score(
     kernel: StudentKernel,  # the noise
     sigma: float | Tensor,  # scales, a number or (B,)
-    dtype: torch.dtype = torch.float64,  # in which it is computed, if the distances allow
+    dtype: torch.dtype = torch.float64,  # of the scales; the answer is no coarser than both
 ) -> Callable[[Tensor, Tensor], Tensor]:  # (squared distances (B, m), heights) -> (B, m)
     "The log weight of a charge under the kernel, up to a constant: what `superpose` sums."
     sigma = sigma if isinstance(sigma, Tensor) else number(sigma, "sigma")

@@ -160,7 +160,8 @@ def pf_train(
         return _say_cost(run, data, plan, others, workers=workers)
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
     if look_every:
-        options["watch"] = Watch(run, data, out, look_every, 500, 17, tensorboard, overwrite)
+        looks = {"tensorboard": tensorboard, "overwrite": overwrite}
+        options["watch"] = Watch(run, data, out, look_every, **looks)
     _train(run, data, out, plan, others, workers=workers, **options)
     return run
 
@@ -384,7 +385,7 @@ def _points_from(path: str, run: Run) -> tuple:  # points (n, *shape), and a nam
 
 def _files_of(units: Units, names: list) -> list:
     "What a translation may write."
-    pictures = [f"{name}.png" for name in names] * isinstance(units, Pixels)
+    pictures = [f"{name}.png" for name in names if isinstance(units, Pixels)]
     return [*units.files("translated"), *pictures, _pairs_name(names), "lost.json"]
 
 

@@ -307,13 +307,12 @@ def _failures(spec: Spec, place: _Place) -> dict:
 
 
 def _gathered(spec: Spec, place: _Place) -> Comparison:
-    "The cards that are there, in the order of the file."
+    "The cards that are there, in the order of the file, and under its labels."
     cards = []
-    for label, _ in spec.labelled():
-        for task in spec.tasks():
-            if task.label == label:
-                there = [each for each in _wanted(spec, task) if _is_there(place, task, *each)]
-                cards += [Card.load(place.card(task, *each)) for each in there]
+    labels = [label for label, _ in spec.labelled()]
+    for task in sorted(spec.tasks(), key=lambda task: labels.index(task.label)):
+        paths = [place.card(task, *each) for each in _wanted(spec, task)]
+        cards += [replace(Card.load(path), label=task.label) for path in paths if path.exists()]
     return Comparison(spec, Path(place.out), cards, _failures(spec, place))
 
 
@@ -345,9 +344,10 @@ def samples_of(
     "Samples of each label: first seed, end of training, most evaluations."
     spec, place, found = comparison.spec, _Place(str(comparison.out)), {}
     for task in spec.tasks():
-        card = place.card(task, task.plan.steps, spec.evaluations(task.label)[-1])
-        if task.label not in found and card.with_suffix(".safetensors").exists():
-            found[task.label] = load_file(card.with_suffix(".safetensors"))["samples"]
+        most = spec.evaluations(task.label)[-1]
+        path = place.card(task, task.plan.steps, most).with_suffix(".safetensors")
+        if task.label not in found and path.exists():
+            found[task.label] = load_file(path)["samples"]
     return found
 
 

@@ -182,7 +182,7 @@ def trained_features(
         labels = data.labels[seen].to(where)
         return train_classifier(pixels.to(where), labels, steps).cpu().state_dict()
 
-    name = f"classifier-{__version__}-{steps}-{data.checksum()}"
+    name = f"classifier-moved-{__version__}-{steps}-{data.checksum()}"
     state = cached(make, folder, name)
     with torch.random.fork_rng(devices=[]):
         classifier = ImageClassifier(pixels.shape[1:], int(data.labels[seen].max()) + 1)
