@@ -314,7 +314,8 @@ class Comparison(NamedTuple):
         return " ".join([*sentences, f"potential_flow {card.version}."])
 
     def _repr_markdown_(self) -> str:
-        return self.table()
+        # below the headings of a notebook
+        return self.table().replace("# ", "### ")
 
 
 def _laid_out(parts: list, markdown: bool) -> list:  # of texts
