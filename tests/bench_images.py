@@ -3,8 +3,8 @@
 Run by hand: python tests/bench_images.py [--quick] [--compiled] [--processes 2] [--targets].
 Times are those that the processor spent in this process (on one thread, so that other work on the
 machine counts little), the smallest of several steps that alternate between the networks: PFGM++
-at its default D, 28×28, forward, backward, AdamW. With --processes it is the clock, of one process
-with so many threads and of so many processes with one thread each, by PyTorch's
+at its default D, 28×28, batches of 128, forward, backward, AdamW. With --processes it is the clock,
+of one process with so many threads and of so many processes with one thread each, by PyTorch's
 DistributedDataParallel; only an idle machine answers that. With --targets it is the share of a
 training step that the target of a field takes, with 60,000 random images of that size: all of the
 loss but the network.
@@ -28,7 +28,7 @@ from potential_flow.methods.pfgmpp import PFGMpp
 from potential_flow.nets.images import ImageBackbone, small, unet
 
 SHAPE = (1, 28, 28)
-BATCH = 64
+BATCH = 128
 TRANSFORMER = dict(
     backbone="diffusers:DiTTransformer2DModel",
     patch_size=4,

@@ -21,6 +21,7 @@ from potential_flow.core import (
     Typed,
     device_of,
     document,
+    flat,
     generator,
     need,
     spread_over,
@@ -409,6 +410,18 @@ def evaluate(
     return Evaluated(card, draws[0].x, draws[0].labels)
 
 # %% ../../nbs/tools/12_evaluation.ipynb #evl0001c
+def _nearest_images(data: Images, x: Tensor, chunk: int = 5000) -> Tensor:  # rows, (n,)
+    "Which training image is nearest to each sample; the whole set is never in float at once."
+    best, found = torch.full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.long)
+    for first in range(0, len(data.train), chunk):
+        part = data.units.from_units(data.train[first : first + chunk])
+        rows = nearest_rows(x, part)
+        distances = flat(part[rows].to(x) - x).norm(dim=1)
+        nearer = distances < best
+        best, found = torch.where(nearer, distances, best), torch.where(nearer, rows + first, found)
+    return found
+
+
 def nearest_grid(
     data: Images,
     x: Tensor,  # samples in units of the model, (n, C, H, W)
@@ -421,7 +434,7 @@ def nearest_grid(
 
     x = x[:count]
     columns = min(12, len(x))
-    rows = nearest_rows(x, data.units.from_units(data.train))
+    rows = _nearest_images(data, x)
     pairs = data.units.to_units(x), data.units.pixels(data.train[rows])
     shown = []
     for first in range(0, len(x) // columns * columns, columns):

@@ -175,17 +175,18 @@ def trained_features(
     rows = torch.arange(len(data.train))
     seen, fresh = rows[rows % 3 != 2], rows[rows % 3 == 2]
     steps = min(3000, max(60, 40 * len(seen) // 128)) if steps is None else steps
-    pixels = data.units.pixels(data.train[seen]).float()
+    # levels stay levels: as pixels they would take four times the memory
+    images = data.train[seen]
 
     def make():
         where = "cuda" if cuda else "cpu"
         labels = data.labels[seen].to(where)
-        return train_classifier(pixels.to(where), labels, steps).cpu().state_dict()
+        return train_classifier(images.to(where), labels, steps).cpu().state_dict()
 
     name = f"classifier-moved-{__version__}-{steps}-{data.checksum()}"
     state = cached(make, folder, name)
     with torch.random.fork_rng(devices=[]):
-        classifier = ImageClassifier(pixels.shape[1:], int(data.labels[seen].max()) + 1)
+        classifier = ImageClassifier(images.shape[1:], int(data.labels[seen].max()) + 1)
     classifier.load_state_dict(state)
     return _of_classifier(classifier.eval().requires_grad_(False), data, cuda, fresh, folder)
 
@@ -236,7 +237,8 @@ def set_scores(
     # one subset of all images where there are not more
     subsets = {"kid_subset_size": min(1000, few), "kid_subsets": 100 if few > 1000 else 1}
     found |= metric_kid.kid_features_to_metric(*pair, **quiet, **subsets)
-    found |= metric_prc.prc_features_to_metric(*pair, **quiet)
+    # distances of a thousand images at a time: of ten thousand they take a gigabyte
+    found |= metric_prc.prc_features_to_metric(*pair, **quiet, prc_batch_size=1000)
     found |= metric_isc.isc_features_to_metric(one.logits)
     keys = ("frechet_inception_distance", "kernel_inception_distance_mean")
     keys = (*keys, "inception_score_mean", "precision", "recall")

@@ -353,12 +353,14 @@ class ImageClassifier(torch.nn.Module):
 
     def features(
         self,
-        x: Tensor,  # pixels, (n, C, H, W)
+        x: Tensor,  # pixels in [0, 1], or their levels as uint8, (n, C, H, W)
         batch: int = 1000,  # images at a time
     ) -> Tensor:  # (n, 64)
         "The numbers before the last layer, of unit mean square on the training images."
-        parts = (as_points(p.float(), "x", self.shape, finite=False) for p in x.split(batch))
-        return torch.cat([self.body(part) for part in parts]) / self.unit
+        scale = 255 if x.dtype == torch.uint8 else 1
+        parts = (part.float() / scale for part in x.split(batch))
+        checked = (as_points(part, "x", self.shape, finite=False) for part in parts)
+        return torch.cat([self.body(part) for part in checked]) / self.unit
 
     def forward(
         self,
@@ -369,7 +371,7 @@ class ImageClassifier(torch.nn.Module):
 
 # %% ../../nbs/tools/06_metrics.ipynb #9e963802
 def train_classifier(
-    x: Tensor,  # images in [0, 1], (M, C, H, W)
+    x: Tensor,  # pixels in [0, 1], or their levels as uint8, (M, C, H, W)
     label: Tensor,  # their classes, (M,)
     steps: int = 300,
     batch: int = 128,  # images per step
@@ -377,7 +379,8 @@ def train_classifier(
     seed: int = 0,  # of weights and order
 ) -> ImageClassifier:  # frozen
     "A classifier whose features judge images; in training they move by up to a 14th of a side."
-    need(len(as_points(x)) == len(label) > 0, "one label per image", (len(x), len(label)))
+    images = x if x.dtype == torch.uint8 else as_points(x)
+    need(len(images) == len(label) > 0, "one label per image", (len(x), len(label)))
     need(steps >= 1, "at least one step", steps)
     with lent_generators(seed):
         net = ImageClassifier(x.shape[1:], int(label.max()) + 1).to(x.device)
@@ -411,8 +414,7 @@ class _AsExtractor:
         return False
 
     def forward(self, levels):
-        pixels = levels[:, : self.classifier.shape[0]].float() / 255
-        features = self.classifier.features(pixels)
+        features = self.classifier.features(levels[:, : self.classifier.shape[0]])
         logits = self.classifier.head(features * self.classifier.unit)
         made = {"64": features, "logits_unbiased": logits}
         return tuple(made[name] for name in self.features_list)
@@ -495,7 +497,8 @@ def _fidelity(x: PixelSet, y: PixelSet, cuda: bool, extractor: dict) -> dict:
     few = min(len(x), len(y))
     # nearest neighbours of precision and recall; images of a kernel distance
     counts = {"prc_neighborhood": min(3, few - 1), "kid_subset_size": min(1000, few)}
-    wanted = {"fid": True, "kid": True, "prc": True} | counts
+    # distances of a thousand images at a time: of ten thousand they take a gigabyte
+    wanted = {"fid": True, "kid": True, "prc": True, "prc_batch_size": 1000} | counts
     with torch.random.fork_rng():
         scores = calculate_metrics(**inputs, **wanted, **extractor)
     return {name: float(value) for name, value in scores.items()}

@@ -1,6 +1,6 @@
 """AUROC of digits of a class held out of training, for equilibrium matching and VAPO.
 
-python equilibrium_auroc.py --out DIR --workers 16
+python strangers.py --out DIR --workers 16
 """
 
 import argparse

@@ -1,6 +1,7 @@
-"""IFM between two data sets: coloured threes to twos beside EFM, and points of the plane.
+"""IFM and EFM between two data sets: coloured threes to twos, and points of the plane.
 
-    python ifm_translate.py OUT [--workers 8] [--device cpu] [--share 1.0] [--only plane]
+    python translate.py OUT [--workers 8] [--device cpu] [--share 1.0] [--only plane]
+        [--cases "EFM;OTIFM, w = 0.3"] [--seeds 0,1,2]
 
 Each line of OUT/rows.jsonl is one case with one seed; lines that are there are not made again.
 """
@@ -23,7 +24,6 @@ from potential_flow.tools.data import hue, hue_error, load_data
 from potential_flow.tools.metrics import image_scores, mean_distance, train_classifier
 from potential_flow.tools.plots import image_grid, save_figure
 
-SEEDS = (0, 1, 2)
 # heun asks twice a step, and `readout` once more
 STEPS = (4, 9, 25)
 AS_09 = {"L": 30.0, "even": True, "jitter": 0.0, "noise": 0.05, "charges": 2000}
@@ -111,7 +111,7 @@ def digits(job: Job) -> list:
         x, lost = out.x.float().cpu(), out.lost.cpu()
         found = judge_twos(images.units.to_units(x), lost, start, images, twos, classifier)
         rows.append({"evaluations": out.nfe} | found)
-    if job.seed == SEEDS[0] and job.case == next(iter(DIGITS)):
+    if job.seed == 0 and job.case == next(iter(DIGITS)):
         pairs = torch.stack([start[:48], images.units.to_units(x[:48])], 1).flatten(0, 1)
         save_figure(image_grid(pairs.clamp(0, 1), 16), Path(job.out) / "pairs.png")
     return rows
@@ -155,19 +155,21 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--share", type=float, default=1.0, help="of the training steps")
     parser.add_argument("--only", default="", help="digits or plane")
+    parser.add_argument("--cases", default="", help="some of them, between semicolons")
+    parser.add_argument("--seeds", default="0,1,2", help="of training")
     given = parser.parse_args()
     path = Path(given.out) / "rows.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     there = [json.loads(line) for line in lines]
     known = {(row["part"], row["case"], row["seed"]) for row in there}
-    jobs = []
-    for seed in SEEDS:
+    chosen, jobs = [case.strip() for case in given.cases.split(";") if case], []
+    for seed in map(int, given.seeds.split(",")):
         for part, cases in (("plane", PLANE), ("digits", DIGITS)):
-            if given.only in ("", part):
-                jobs += [
-                    Job(part, case, seed, given.device, given.share, given.out) for case in cases
-                ]
+            if given.only not in ("", part):
+                continue
+            wanted = [case for case in cases if not chosen or case in chosen]
+            jobs += [Job(part, case, seed, given.device, given.share, given.out) for case in wanted]
     jobs = [job for job in jobs if job.key not in known]
     with multiprocessing.get_context("spawn").Pool(given.workers) as pool:
         for found in pool.imap_unordered(done, jobs):
