@@ -12,7 +12,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from ..core import device_of, document
+from ..core import Words, device_of, document, need
 from .batches import Part
 from .method import Method
 from .solvers import Samples, decode, generate
@@ -22,6 +22,11 @@ def processes_joined(
     name: str = "auto",  # auto: a GPU where there is one; or a device
 ) -> torch.device:  # of this process
     "Join the processes that a launcher has started, if it has."
+    # accelerate was asked for several and has left their number to MPI
+    alone = {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys()
+    wanted = "torchrun (or accelerate launch --multi_gpu) for several processes"
+    came = Words("accelerate launch, which without MPI starts one on a CPU")
+    need(not alone or "WORLD_SIZE" in os.environ, wanted, came)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         from accelerate import PartialState
 

@@ -107,7 +107,9 @@ class _Remembering:
     def __call__(self, f, x, s, s_next):
         "One evaluation, second order (arXiv 2211.01095, algorithm 2)."
         rest, rest_next = s - self.end, s_next - self.end
-        wanted = f"a grid on one side of the end, {self.end} (flow matching: Multistep(end=1))"
+        # lines that aim at no single point (VAPO, EFM) need heun
+        hint = "flow matching: Multistep(end=1); VAPO and EFM: heun"
+        wanted = f"a grid on one side of the end, {self.end} ({hint})"
         need(bool(rest * rest_next > 0), wanted, (float(s), float(s_next)))
         aim, gap = x - rest * f(x, s), (rest / rest_next).log()
         ahead = self._ahead(x, aim, gap)
@@ -123,7 +125,7 @@ class Multistep:
     end: float = 0.0  # 0 for noise levels and heights, 1 for flow matching
 
     def __post_init__(self):
-        need(math.isfinite(self.end), "a finite end", self.end)
+        need(math.isfinite(number(self.end, "end")), "a finite end", self.end)
 
     def begin(self) -> Callable:  # a step like `heun`
         "A step for one walk; it remembers the step before."

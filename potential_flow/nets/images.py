@@ -78,8 +78,8 @@ def celeba64() -> dict:  # arguments of `ImageBackbone`
 
 def suited(
     shape: tuple,  # shape of a data point
-) -> dict | None:  # arguments of `ImageBackbone`; None: no image, a smaller one, none fits
-    "The preset for images of this size, from 12×12 on, if its scales divide the sides."
+) -> dict | None:  # arguments of `ImageBackbone`; None: no image, or a smaller one
+    "The preset for images of this size, from 12×12 on; sides that it does not divide are padded."
     if len(shape) != 3 or min(shape[1:]) < 12:
         return None
     size = max(shape[1:])
@@ -87,7 +87,8 @@ def suited(
     arguments = next(preset() for largest, preset in presets if size <= largest)
     halvings = len(arguments["block_out_channels"]) - 1
     block = arguments.get("patch", 1) * 2**halvings
-    return arguments if all(side % block == 0 for side in shape[1:]) else None
+    fits = all(side % block == 0 for side in shape[1:])
+    return arguments if fits else arguments | {"pad": block}
 
 # %% ../../nbs/nets/05_images.ipynb #img00011
 def _diffusers() -> Any:
@@ -138,15 +139,24 @@ def _label_arguments(
 # %% ../../nbs/nets/05_images.ipynb #img00013
 def _image_shape(
     shape,  # of an image
-    patch: int,  # side of a block of pixels
 ) -> tuple:  # channels, height, width
-    "The shape of an image whose sides the patch divides."
+    "The shape of an image."
     shape = need_shape(shape)
     need(len(shape) == 3, "an image's shape: channels, height, width", shape)
-    need(patch >= 1, "a patch of at least one pixel", patch)
-    divides = shape[1] % patch == 0 and shape[2] % patch == 0
-    need(divides, f"sides that {patch} divides", shape)
     return shape
+
+
+def _folded_sides(
+    shape: tuple,  # of an image
+    patch: int,  # side of a block of pixels
+    pad: int,  # what sides are extended to multiples of
+) -> tuple:  # height, width
+    "Sides of the image that a backbone sees: extended, then in blocks."
+    need(patch >= 1, "a patch of at least one pixel", patch)
+    sides = [side + -side % pad for side in shape[1:]]
+    divides = all(side % patch == 0 for side in sides)
+    need(divides, f"sides that {patch} divides (or pad={patch})", shape)
+    return tuple(side // patch for side in sides)
 
 
 def _need_halves(sizes: tuple, arguments: dict) -> None:
@@ -212,6 +222,7 @@ class ImageBackbone(Typed, nn.Module):
         images: int = 1,  # images in the answer
         numbers: int = 0,  # numbers in the answer, behind the images
         patch: int = 1,  # side of the blocks of pixels that are folded into channels
+        pad: int = 1,  # sides are extended by zeros to multiples of it, inside the network
         logarithm: bool = True,  # is s positive and seen through its logarithm?
         rate: float = 4.0,  # what ln s, or s, is multiplied by
         channels_last: bool | None = None,  # channels of a pixel together? None: if it pays
@@ -223,15 +234,16 @@ class ImageBackbone(Typed, nn.Module):
         super().__init__()
         parts = (images, numbers)
         need(min(parts) >= 0 and sum(parts) > 0, "images or numbers in the answer", parts)
-        self.shape, self.classes = _image_shape(shape, patch), need_classes(classes)
+        self.shape, self.classes = _image_shape(shape), need_classes(classes)
         self.images, self.numbers, self.patch = images, numbers, patch
+        self.pad = whole_number(pad, "pixels that a side is a multiple of (pad)")
         self.logarithm, self.rate = logarithm, rate
         self.channels_last, self.bf16, self.compiled = channels_last, bf16, compiled
         cls = find_backbone(backbone)
         labels = _label_arguments(cls, self.classes)
         self._takes_rows = bool(labels)
-        channels, height, width = self.shape
-        seen = (channels * patch**2, height // patch, width // patch)
+        channels = self.shape[0]
+        seen = (channels * patch**2, *_folded_sides(self.shape, patch, pad))
         out = (channels * images + numbers) * patch**2
         self.backbone = _adapted(_built(cls, seen, out, labels | arguments))
         if checkpointing:
@@ -242,7 +254,7 @@ class ImageBackbone(Typed, nn.Module):
     def config(self) -> dict:
         "The arguments; those of the backbone among them."
         answer = dict(classes=self.classes, images=self.images, numbers=self.numbers)
-        seen = dict(patch=self.patch, logarithm=self.logarithm, rate=self.rate)
+        seen = dict(patch=self.patch, pad=self.pad, logarithm=self.logarithm, rate=self.rate)
         flags = dict(channels_last=self.channels_last, bf16=self.bf16, compiled=self.compiled)
         return dict(shape=self.shape) | answer | seen | flags | self._stored
 
@@ -277,7 +289,9 @@ class ImageBackbone(Typed, nn.Module):
         need(not twice, "compiled=False where a loss holds the answer's gradient", "compiled=True")
         rows, s = self._rows(label, x), s.to(x.dtype)
         level = self.rate * (s.log() if self.logarithm else s)
-        folded = self._laid_out(functional.pixel_unshuffle(x, self.patch))
+        height, width = self.shape[1:]
+        extended = functional.pad(x, (0, -width % self.pad, 0, -height % self.pad))
+        folded = self._laid_out(functional.pixel_unshuffle(extended, self.patch))
         bf16 = fast_bfloat16(x.device) if self.bf16 is None else self.bf16
         condition = {"class_labels": rows} if self._takes_rows else {}
         # a copy, such as the averaged network, forgets that it was compiled
@@ -287,7 +301,7 @@ class ImageBackbone(Typed, nn.Module):
             answer = self.backbone(folded, level, **condition)
         # those of diffusers put their answer into an object
         out = getattr(answer, "sample", answer).to(x.dtype)
-        return self._parts(functional.pixel_shuffle(out, self.patch))
+        return self._parts(functional.pixel_shuffle(out, self.patch)[..., :height, :width])
 
     def _parts(self, out: Tensor) -> Any:
         "Images, and averages over the image of the channels behind them."

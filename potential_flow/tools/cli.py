@@ -31,13 +31,7 @@ from ..methods.efm import translate
 from .cards import Card
 from .compare import pf_compare
 from .dataset import Data, Images
-from potential_flow.tools.evaluation import (
-    Evaluation,
-    arrived,
-    evaluate,
-    nearest_grid,
-    plain_scores,
-)
+from .evaluation import Evaluation, arrived, evaluate, plain_scores
 from .files import earlier_images, read_points, write_image
 from .metrics import fid_between
 from potential_flow.tools.plan import (
@@ -55,6 +49,7 @@ from potential_flow.tools.plots import (
     curve,
     image_grid,
     label_grid,
+    nearest_grid,
     new_axes,
     save_figure,
     trajectories,
@@ -159,6 +154,7 @@ def pf_train(
     if dry_run:
         return _say_cost(run, data, plan, others, workers=workers)
     options = {"save_every": save_every, "minutes": minutes, "overwrite": overwrite}
+    need(look_every or not tensorboard, "--look_every beside --tensorboard", "--tensorboard alone")
     if look_every:
         looks = {"tensorboard": tensorboard, "overwrite": overwrite}
         options["watch"] = Watch(run, data, out, look_every, **looks)
@@ -279,11 +275,11 @@ def _print_scores(scores: dict) -> None:
         print(f"{name:42} {value:.4f}" if isinstance(value, float) else f"{name:42} {value}")
 
 # %% ../../nbs/tools/17_cli.ipynb #d40262de
-def _numbers(text: str, what: str) -> tuple:
+def _numbers(text: str, what: str, least: int = 0) -> tuple:
     "Whole numbers from text such as 0,1,2."
     words = [word.strip() for word in text.split(",") if word.strip()]
-    known = all(word.isdecimal() for word in words) and (words or not text)
-    need(known, f"whole numbers with commas between them for {what}", text)
+    known = all(word.isdecimal() and int(word) >= least for word in words) and (words or not text)
+    need(known, f"whole numbers ≥ {least} with commas between them for {what}", text)
     return tuple(map(int, words))
 
 
@@ -323,12 +319,11 @@ def pf_evaluate(
     device: str = "auto",  # auto, cpu, cuda
 ) -> dict:  # name of a score: its value
     "Scores with their floors: a table, a card (card.json) and plain numbers (metrics.json)."
-    where, latents = device_named(device), _numbers(seeds, "--seeds")
+    where, latents = device_named(device), _numbers(seeds, "--seeds") or range(seed, seed + 3)
     given = {"solver": solver, "guidance": guidance, "features": features, "part": part}
-    latents = latents or range(seed, seed + 3)
     how = Evaluation(n, latents, steps, allow_few=allow_few, bits=bits, **given)
     run, out = load_run(checkpoint, where, own_classes(net, method)), new_folder(out or checkpoint)
-    found, budgets, lost = _data_of(run, data, root), _numbers(evals, "--evals"), 0
+    found, budgets, lost = _data_of(run, data, root), _numbers(evals, "--evals", 1), 0
     cards = {budget: f"card-{budget}.json" for budget in budgets} or {0: "card.json"}
     need_own(out, *cards.values(), *_NUMBERS)
     for budget, name in cards.items():

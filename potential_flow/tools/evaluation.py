@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Evaluation', 'step_named', 'steps_for', 'arrived', 'labels_as_trained', 'bits_of', 'Evaluated', 'evaluate',
-           'nearest_grid', 'plain_scores']
+           'plain_scores']
 
 # %% ../../nbs/tools/12_evaluation.ipynb #evl00004
 import inspect
@@ -12,7 +12,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ from potential_flow.core import (
     Typed,
     device_of,
     document,
-    flat,
     generator,
     need,
     spread_over,
@@ -43,7 +42,7 @@ from potential_flow.tools.features import (
     classifiable,
     features_named,
 )
-from .metrics import ENOUGH, nearest_rows
+from .metrics import ENOUGH
 from .shell import options_of
 from .units import Classes
 
@@ -85,15 +84,29 @@ def step_named(
     name: str,  # euler, heun, rk4, Multistep, dopri5; settings in brackets, as Multistep(end=1)
 ) -> Callable:  # a step of `solvers.sample`
     "A solver's step by name."
-    known = step_kinds.__all__
+    known = [kind for kind in step_kinds.__all__ if _is_solver(getattr(step_kinds, kind))]
     kind, _, settings = name.rstrip(")").partition("(")
     need(kind in known, f"a solver out of {', '.join(known)}", name)
     step = getattr(step_kinds, kind)
-    if "s_next" in inspect.signature(step).parameters:
+    if _is_step(step):
         need(not settings, f"{kind} without settings", name)
         return step
     # those that have settings are made first
-    return step(**options_of(settings.replace(",", " ")))
+    try:
+        return step(**options_of(settings.replace(",", " ")))
+    except TypeError as error:
+        wanted = f"{kind}{inspect.signature(step)}"
+        raise ValueError(f"needed settings of {wanted}, got {name}: {error}") from error
+
+
+def _is_step(kind: Callable) -> bool:
+    return "s_next" in inspect.signature(kind).parameters
+
+
+def _is_solver(kind: Callable) -> bool:
+    "A step, or what makes one out of settings?"
+    makes = isinstance(kind, type) or inspect.signature(kind).return_annotation is Callable
+    return makes or _is_step(kind)
 
 
 def steps_for(
@@ -110,7 +123,8 @@ def steps_for(
     if each == same == 0 and costs[0] <= evaluations:
         # a generator of one evaluation: nothing is gained by steps
         return 1
-    wanted = f"a method that asks equally often in each step, not {type(run.method).__name__}"
+    pair = f"{solver} along the lines of {type(run.method).__name__}"
+    wanted = f"a solver that asks equally often in each step (or a number of steps), not {pair}"
     need(each == same > 0, wanted, costs)
     steps = (evaluations - costs[0]) // each + 1
     need(steps >= 1, f"at least {costs[0]} evaluations", evaluations)
@@ -168,7 +182,8 @@ def _draw(run: Run, data: Data, how: Evaluation, seed: int) -> _Draw:
     "The samples of a seed."
     labels = labels_as_trained(run, data, how.n)
     net = run.best
-    if labels is not None and how.guidance != 1:
+    if how.guidance != 1:
+        need(labels is not None, "a conditional run for guidance", f"guidance {how.guidance}")
         net = Guided(net, how.guidance)
     start = time.perf_counter()
     options = {"steps": how.steps, "step": step_named(how.solver), "batch": 2000}
@@ -185,12 +200,12 @@ _FLOORS = {
     "sw2": "sw2_floor",
     "outliers": 0.0,
     "energy_distance": "energy_floor",
-    "energy_ratio": 1.0,
-    "sliced_w2": "train_test_sliced_w2",
+    "energy_ratio": "energy_ratio_floor",
+    "sliced_w2": "sliced_w2_floor",
     "nn_ratio": 1.0,
     "confidence": "test_confidence",
 }
-_OF_DATA = {"train_test_energy_distance", "classifier_accuracy"}
+_OF_DATA = {"train_test_energy_distance", "train_test_sliced_w2", "classifier_accuracy"}
 _OF_DATA |= {floor for floor in _FLOORS.values() if isinstance(floor, str)}
 _DIRECTIONS = dict.fromkeys(("nn_ratio", "confidence", "confident"), "nearer")
 _DIRECTIONS |= dict.fromkeys(("precision", "recall", "agreement"), "higher")
@@ -304,9 +319,9 @@ def _model_of(run: Run) -> dict:
         "recipe": to_plain(asdict(run.recipe)),
         "parameters": weights,
         "step": run.step,
-        "images": run.step * run.recipe.batch,
+        "images": run.step * run.step_points,
         "skipped": run.skipped,
-        "ema": True,
+        "ema": run.recipe.decay_at(run.step_points) > 0,
         "sha256": run_hash(run),
     }
 
@@ -361,8 +376,8 @@ def _floors(reference: Reference | None, draws: list, few: bool) -> dict:
     if reference is None:
         return {}
     used = min(len(draw.x) for draw in draws)
-    found = {} if few else reference.floors(used)
-    return found | {"agreement": reference.features.accuracy}
+    found = {"agreement": reference.features.accuracy}
+    return found if few else found | reference.floors(used)
 
 
 def _cost_of(run: Run, draws: list, seconds: float) -> dict:
@@ -408,42 +423,6 @@ def evaluate(
     reference = _reference(data, how, labels, cache, device_of(run.best))
     card = replace(_card(run, data, how, draws, reference, start), label=label)
     return Evaluated(card, draws[0].x, draws[0].labels)
-
-# %% ../../nbs/tools/12_evaluation.ipynb #evl0001c
-def _nearest_images(data: Images, x: Tensor, chunk: int = 5000) -> Tensor:  # rows, (n,)
-    "Which training image is nearest to each sample; the whole set is never in float at once."
-    best, found = torch.full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.long)
-    for first in range(0, len(data.train), chunk):
-        part = data.units.from_units(data.train[first : first + chunk])
-        rows = nearest_rows(x, part)
-        distances = flat(part[rows].to(x) - x).norm(dim=1)
-        nearer = distances < best
-        best, found = torch.where(nearer, distances, best), torch.where(nearer, rows + first, found)
-    return found
-
-
-def nearest_grid(
-    data: Images,
-    x: Tensor,  # samples in units of the model, (n, C, H, W)
-    count: int = 24,  # samples that are shown
-    path=None,  # a PNG file to write; None: none
-    ax=None,  # axes to draw on; None: new ones
-) -> Any:  # the axes
-    "Rows of samples, and below each row the nearest training images."
-    from potential_flow.tools.plots import image_grid, save_figure
-
-    x = x[:count]
-    columns = min(12, len(x))
-    rows = _nearest_images(data, x)
-    pairs = data.units.to_units(x), data.units.pixels(data.train[rows])
-    shown = []
-    for first in range(0, len(x) // columns * columns, columns):
-        shown += [side[first : first + columns].float() for side in pairs]
-    title = "samples; below each its nearest training image"
-    drawn = image_grid(torch.cat(shown), columns, ax, title)
-    if path is not None:
-        save_figure(drawn, path)
-    return drawn
 
 # %% ../../nbs/tools/12_evaluation.ipynb #evl00020
 def plain_scores(

@@ -50,8 +50,7 @@ def mean_distance(
 ) -> float:
     "The mean distance over all pairs, summed in float64."
     a, b = _both(a, b)
-    total = sum(block.sum().item() for block in _blocks(a, b, chunk))
-    return total / (len(a) * len(b))
+    return sum(block.sum().item() for block in _blocks(a, b, chunk)) / (len(a) * len(b))
 
 
 def energy_distance(
@@ -101,9 +100,8 @@ def sliced_w2(
     x, y = _both(x, y)
     need(directions >= 1, "at least one direction", directions)
     u = _directions(x.shape[1], directions, seed, x.device)
-    count = max(len(x), len(y))
-    gap = _quantiles(x @ u, count) - _quantiles(y @ u, count)
-    return float(gap.square().mean().sqrt())
+    ours, theirs = (_quantiles(points @ u, max(len(x), len(y))) for points in (x, y))
+    return float((ours - theirs).square().mean().sqrt())
 
 # %% ../../nbs/tools/06_metrics.ipynb #met00004
 def _mean_kernel(a: Tensor, b: Tensor, scales: tuple, chunk: int) -> float:
@@ -127,8 +125,8 @@ def mmd2(
     "Squared maximum mean discrepancy (V-statistic)."
     x, y = _both(x, y)
     need(len(scales) > 0 and min(scales) > 0, "positive scales", scales)
-    within = _mean_kernel(x, x, scales, chunk) + _mean_kernel(y, y, scales, chunk)
-    return within - 2 * _mean_kernel(x, y, scales, chunk)
+    pairs = ((x, x, 1), (y, y, 1), (x, y, -2))
+    return sum(weight * _mean_kernel(a, b, scales, chunk) for a, b, weight in pairs)
 
 # %% ../../nbs/tools/06_metrics.ipynb #d304212d
 def outliers(
@@ -229,8 +227,8 @@ def judge(
     "Score generated points against true ones, floors included."
     _rows(x, "x")
     need(pairs >= 1, "at least one pair", pairs)
-    known = callable(true) or isinstance(true, Tensor)
-    need(known, "a law(n, gen) or a tensor of true points", true, TypeError)
+    wanted = "a law(n, gen) or a tensor of true points"
+    need(callable(true) or isinstance(true, Tensor), wanted, true, TypeError)
     if isinstance(true, Tensor):
         need(m is None, "no number m of fresh points beside a tensor of true points", m)
         _rows(true, "true", x.shape[1:])
@@ -274,13 +272,18 @@ def yardsticks(
     "Distances to the test points, beside those of the training points; nearest neighbours."
     energy, yardstick = energy_distance(x, test), energy_distance(train, test)
     need(yardstick > 0, "a test part that differs from the training part", "two equal parts")
+    floor, sliced = energy_floor(train, len(x), len(test)), sliced_w2(train, test)
+    # true points as many as x, where the training part has others: less noise if there are more
+    noise = (1 / len(x) + 1 / len(test)) / (1 / len(train) + 1 / len(test))
     return {
         "energy_distance": energy,
-        "energy_floor": energy_floor(train, len(x), len(test)),
+        "energy_floor": floor,
         "train_test_energy_distance": yardstick,
         "energy_ratio": energy / yardstick,
+        "energy_ratio_floor": floor / yardstick,
         "sliced_w2": sliced_w2(x, test),
-        "train_test_sliced_w2": sliced_w2(train, test),
+        "sliced_w2_floor": sliced * noise**0.5,
+        "train_test_sliced_w2": sliced,
         "nn_ratio": nn_ratio(x, train, test),
     }
 
@@ -308,11 +311,11 @@ class PixelSet(torch.utils.data.Dataset):
         self,
         pixels: Tensor,  # in [0, 1], or their levels as uint8, (n, 1 or 3, H, W)
     ):
-        pictures = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and len(pixels) > 0
-        need(pictures, "images of shape (n, 1 or 3, H, W)", pixels)
+        pictures = pixels.ndim == 4 and pixels.shape[1] in (1, 3)
+        need(pictures and len(pixels) > 0, "images of shape (n, 1 or 3, H, W)", pixels)
         if pixels.dtype != torch.uint8:
-            extremes = float(pixels.min()), float(pixels.max())
-            need(extremes[0] >= 0 and extremes[1] <= 1, "pixels in [0, 1]", extremes)
+            low, high = pixels.min(), pixels.max()
+            need(bool(low >= 0 and high <= 1), "pixels in [0, 1]", (float(low), float(high)))
             pixels = (pixels * 255).round().to(torch.uint8)
         self.levels = pixels.cpu().expand(-1, 3, -1, -1)
 
@@ -358,9 +361,8 @@ class ImageClassifier(torch.nn.Module):
     ) -> Tensor:  # (n, 64)
         "The numbers before the last layer, of unit mean square on the training images."
         scale = 255 if x.dtype == torch.uint8 else 1
-        parts = (part.float() / scale for part in x.split(batch))
-        checked = (as_points(part, "x", self.shape, finite=False) for part in parts)
-        return torch.cat([self.body(part) for part in checked]) / self.unit
+        parts = (as_points(p.float() / scale, "x", self.shape, False) for p in x.split(batch))
+        return torch.cat([self.body(part) for part in parts]) / self.unit
 
     def forward(
         self,
@@ -379,8 +381,9 @@ def train_classifier(
     seed: int = 0,  # of weights and order
 ) -> ImageClassifier:  # frozen
     "A classifier whose features judge images; in training they move by up to a 14th of a side."
-    images = x if x.dtype == torch.uint8 else as_points(x)
-    need(len(images) == len(label) > 0, "one label per image", (len(x), len(label)))
+    # levels are finite as they are
+    as_points(x if x.is_floating_point() else x[:1].float(), finite=x.is_floating_point())
+    need(len(x) == len(label) > 0, "one label per image", (len(x), len(label)))
     need(steps >= 1, "at least one step", steps)
     with lent_generators(seed):
         net = ImageClassifier(x.shape[1:], int(label.max()) + 1).to(x.device)
@@ -416,8 +419,9 @@ class _AsExtractor:
     def forward(self, levels):
         features = self.classifier.features(levels[:, : self.classifier.shape[0]])
         logits = self.classifier.head(features * self.classifier.unit)
-        made = {"64": features, "logits_unbiased": logits}
-        return tuple(made[name] for name in self.features_list)
+        return tuple(
+            {"64": features, "logits_unbiased": logits}[name] for name in self.features_list
+        )
 
 
 def _feature_class(classifier: ImageClassifier) -> type:
@@ -498,9 +502,9 @@ def _fidelity(x: PixelSet, y: PixelSet, cuda: bool, extractor: dict) -> dict:
     # nearest neighbours of precision and recall; images of a kernel distance
     counts = {"prc_neighborhood": min(3, few - 1), "kid_subset_size": min(1000, few)}
     # distances of a thousand images at a time: of ten thousand they take a gigabyte
-    wanted = {"fid": True, "kid": True, "prc": True, "prc_batch_size": 1000} | counts
+    inputs |= {"fid": True, "kid": True, "prc": True, "prc_batch_size": 1000} | counts
     with torch.random.fork_rng():
-        scores = calculate_metrics(**inputs, **wanted, **extractor)
+        scores = calculate_metrics(**inputs, **extractor)
     return {name: float(value) for name, value in scores.items()}
 
 
@@ -525,7 +529,7 @@ def image_scores(
 def _all_images(folder, size: int | None) -> Tensor:
     "All images of a folder, those of its test part too, as levels."
     parts = read_images(folder, size)
-    return parts.train if parts.test is None else torch.cat([parts.train, parts.test])
+    return torch.cat([part for part in (parts.train, parts.test) if part is not None])
 
 
 def fid_between(
@@ -537,8 +541,8 @@ def fid_between(
 ) -> dict:  # and the numbers of images
     "FID, KID and precision/recall of the images in two folders."
     one, other = _all_images(a, size), _all_images(b, size)
-    counts = {"images_a": len(one), "images_b": len(other)}
-    return image_scores(one, other, features, allow_few) | counts
+    scores = image_scores(one, other, features, allow_few)
+    return scores | {"images_a": len(one), "images_b": len(other)}
 
 # %% ../../nbs/tools/06_metrics.ipynb #docmetri
 document(globals())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['plane', 'label', 'new_axes', 'save_figure', 'draw_charges', 'field_lines', 'equipotentials', 'quiver', 'scatter',
-           'cloud', 'image_grid', 'label_grid', 'trajectories', 'curve']
+           'cloud', 'image_grid', 'label_grid', 'nearest_grid', 'trajectories', 'curve']
 
 # %% ../../nbs/tools/07_plots.ipynb #afb8c8bd
 import math
@@ -270,6 +270,42 @@ def label_grid(
     ax.set_xticks([])
     ax.tick_params(length=0)
     return ax
+
+# %% ../../nbs/tools/07_plots.ipynb #plt0000d
+def _nearest_images(data, x: Tensor, chunk: int = 5000) -> Tensor:  # rows, (n,)
+    "Which training image is nearest to each sample; the whole set is never in float at once."
+    from potential_flow.tools.metrics import nearest_rows
+
+    best, found = torch.full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.long)
+    for first in range(0, len(data.train), chunk):
+        part = data.units.from_units(data.train[first : first + chunk])
+        rows = nearest_rows(x, part)
+        distances = flat(part[rows].to(x) - x).norm(dim=1)
+        nearer = distances < best
+        best, found = torch.where(nearer, distances, best), torch.where(nearer, rows + first, found)
+    return found
+
+
+def nearest_grid(
+    data,  # `Images`
+    x: Tensor,  # samples in units of the model, (n, C, H, W)
+    count: int = 24,  # samples that are shown
+    path=None,  # a PNG file to write; None: none
+    ax=None,  # axes to draw on; None: new ones
+) -> Any:  # the axes
+    "Rows of samples, and below each row the nearest training images."
+    x = x[:count]
+    columns = min(12, len(x))
+    rows = _nearest_images(data, x)
+    pairs = data.units.to_units(x), data.units.pixels(data.train[rows])
+    shown = []
+    for first in range(0, len(x) // columns * columns, columns):
+        shown += [side[first : first + columns].float() for side in pairs]
+    title = "samples; below each its nearest training image"
+    drawn = image_grid(torch.cat(shown), columns, ax, title)
+    if path is not None:
+        save_figure(drawn, path)
+    return drawn
 
 # %% ../../nbs/tools/07_plots.ipynb #a69383bd
 def trajectories(
