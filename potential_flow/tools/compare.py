@@ -86,7 +86,8 @@ def _advance(run: Run, task: Task, place: Place, step: int, data, others: dict) 
             run.fit(data, out=place.run(task), count=count, **options, **others)
         finally:
             seconds = round(time.perf_counter() - start, 3)
-            place.journal(task, trained=[first, run.step], seconds=seconds)
+            if run.step > first:
+                place.journal(task, trained=[first, run.step], seconds=seconds)
 
 
 def _is_kept(place: Place, task: Task, step: int) -> bool:

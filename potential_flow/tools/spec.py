@@ -237,8 +237,11 @@ class Task(NamedTuple):
         cls.check_kinds(options_of(plan.opts, cls))
         own_class(torch.nn.Module, plan.net)
         options_of(plan.net_args)
-        given = {"steps": plan.steps, "batch": plan.batch, "lr": plan.lr, "seed": plan.seed}
-        Recipe(**given | options_of(plan.recipe, Recipe))
+        own = options_of(plan.recipe, Recipe)
+        given = {"steps": plan.steps, "batch": plan.batch, "seed": plan.seed}
+        wanted = f"a recipe without {', '.join(given)}, which the file says itself"
+        need(not given.keys() & own.keys(), wanted, plan.recipe)
+        Recipe(**given | {"lr": plan.lr} | own)
 
 
 def need_possible(

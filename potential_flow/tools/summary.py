@@ -155,11 +155,15 @@ def _cells(marks: list, most: int = 0) -> list:
     return cells
 
 
-def _floor_cell(marks: list, cards: list = ()) -> str:
-    "The floor of marks as text; cards of different data have none in common."
+def _of_one_data(cards: list, score: str) -> bool:
+    "Are all cards with this score of the same data, so that they have a floor in common?"
+    return len({card.data["name"] for card in cards if score in card.scores}) == 1
+
+
+def _floor_cell(marks: list, shared: bool = True) -> str:
+    "The floor of marks as text, if they have one in common."
     floor = _mean_floor(marks)
-    several = len({card.data["name"] for card in cards}) > 1
-    return "–" if floor is None or several else f"{floor:.4g}"
+    return f"{floor:.4g}" if shared and floor is not None else "–"
 
 
 def _in_table(label: str, markdown: bool) -> str:
@@ -206,7 +210,8 @@ def evaluation_table(
     cells = [_cells(marks, most) for marks in columns]
     for i, label in enumerate(labels):
         rows.append([_in_table(label, markdown), *(column[i] for column in cells)])
-    rows.append(["true data", *(_floor_cell(marks, cards) for marks in columns)])
+    shared = _of_one_data(cards, score)
+    rows.append(["true data", *(_floor_cell(marks, shared) for marks in columns)])
     return as_table(rows, markdown=markdown)
 
 
@@ -251,7 +256,8 @@ def score_table(
     for score in scores_in(cards) if scores is None else scores:
         score = _known_score(cards, score)
         marks = [over_seeds(members, score) for members in groups.values()]
-        rows.append([_title(score, cards), *_cells(marks, most), _floor_cell(marks, cards)])
+        floor = _floor_cell(marks, _of_one_data(cards, score))
+        rows.append([_title(score, cards), *_cells(marks, most), floor])
     return as_table(rows, markdown=markdown)
 
 # %% ../../nbs/tools/15_summary.ipynb #sum0000e
@@ -287,7 +293,7 @@ def show_curves(
         ax.errorbar(places, means, spreads, marker="o", ms=3, lw=1, capsize=2, label=label)
         drawn += marks
     floor = _mean_floor(drawn)
-    if floor is not None and len({card.data["name"] for card in cards}) == 1:
+    if floor is not None and _of_one_data(cards, score):
         ax.axhline(floor, c="gray", ls="--", lw=0.8, label="true data")
     ax.set(
         xscale="log", xlabel=x if of_cost else "images seen in training", title=_title(score, cards)
