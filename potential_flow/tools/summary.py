@@ -227,11 +227,9 @@ def _of_all_seeds(cards: list) -> list:  # cards
     groups = grouped(cards)
     most = _most_seeds(groups)
     whole = {group.label for group, members in groups.items() if len(members) == most}
-    kept = []
-    for group, members in groups.items():
-        if len(members) == most or group.label not in whole:
-            kept += members
-    return costliest(kept)
+    counts = [len(groups[group_of(card)]) for card in cards]
+    pairs = zip(cards, counts)
+    return costliest([c for c, count in pairs if count == most or c.name not in whole])
 
 
 def _heads(groups: dict, most: tuple, markdown: bool) -> list:
