@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from potential_flow.tools.cards import Card
-from potential_flow.tools.compare import compare, read_journal
+from potential_flow.tools.compare import compare
+from potential_flow.tools.spec import read_journal
 
 METHODS = ("FlowMatching", "PFGMpp", "VPFB", "VAPO")
 STEPS = 8
@@ -100,12 +101,20 @@ def test_killed_twice_it_finishes_and_does_nothing_twice(tmp_path):
         assert (one.scores, one.model) == (other.scores, other.model)
 
 
-def test_workers_share_the_runs(tmp_path):
+def test_workers_share_the_runs(tmp_path, capsys):
     small = SPEC | {"runs": SPEC["runs"][:2], "seeds": [0, 1], "images": 32}
     small |= {"common": SPEC["common"] | {"data": "moons", "n": 100}}
     alone = compare(small, tmp_path / "alone")
+    said = [line.split(",")[:2] for line in capsys.readouterr().out.splitlines()]
     shared = compare(small, tmp_path / "shared", workers=2)
+    # both say every stretch of training and every card
+    assert len(said) == 16
+    again = [line.split(",")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(map(str, again)) == sorted(map(str, said))
     assert shared.table() == alone.table() and not shared.failures
     entries = read_journal(tmp_path / "shared")
     assert len([entry for entry in entries if "card" in entry]) == 8
     assert len([entry for entry in entries if "trained" in entry]) == 8
+    with pytest.raises(ValueError, match="needed a score out of energy, "):
+        compare(small | {"score": "enrgy"}, tmp_path / "shared", workers=2)
+    assert read_journal(tmp_path / "shared") == entries
