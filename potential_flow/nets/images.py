@@ -163,7 +163,7 @@ def _need_halves(sizes: tuple, arguments: dict) -> None:
     "Sides that can be halved as often as a U-Net will do."
     halvings = max(0, len(arguments.get("block_out_channels", ())) - 1)
     fits = all(size % 2**halvings == 0 for size in sizes)
-    need(fits, f"sides that can be halved {halvings} times", sizes)
+    need(fits, f"sides that can be halved {halvings} times (or a pad)", sizes)
 
 
 def _built(

@@ -137,8 +137,7 @@ def pf_train(
     words = {**locals(), "data": target or data}
     given = {name: words[name] for name in asdict(Plan())}
     # what was not said has no value; a flag that was not set is no option either
-    given = {name: value for name, value in given.items() if value is not None}
-    given = {name: value for name, value in given.items() if value is not False}
+    given = {key: value for key, value in given.items() if value is not None and value is not False}
     given |= {name: absolute(given[name]) for name in ("data", "source") if name in given}
     where, out = device_named(device), new_folder(out)
     if resume:
