@@ -41,13 +41,15 @@ PLANE = {
     "IFM, w = 0.707": (IFM, {}),
     "OTIFM, w = 0.3": (OTIFM, {"width": 0.3}),
 }
+EXACT = {"OTIFM, w = 0.3, exact field": (OTIFM, {"width": 0.3})}
+PARTS = {"plane": PLANE, "exact": EXACT, "digits": DIGITS}
 SETS = ("gaussians8", "moons")
 
 
 class Job(NamedTuple):
     "One case with one seed."
 
-    part: str  # digits or plane
+    part: str  # digits, plane or exact
     case: str
     seed: int
     device: str
@@ -137,12 +139,23 @@ def plane(job: Job) -> list:
     return rows
 
 
+def exact(job: Job) -> list:
+    "Eight Gaussians to moons along the lines of all tubes, without a network."
+    source, target = (load_data(name, 10_000, job.seed + i) for i, name in enumerate(SETS))
+    kind, options = EXACT[job.case]
+    method = kind.fitted(target.whole(), source=source.whole(), **options)
+    net = method.ideal(target.whole(), source=source.whole())
+    out = translate(method, net, source.held_out(), generator(job.seed), steps=9)
+    scores = {name: float(value) for name, value in target.judge(out.x.float()).items()}
+    return [{"reverse": False, "evaluations": out.nfe, "lost": int(out.lost.sum())} | scores]
+
+
 def done(job: Job) -> dict:
     "A job and its rows; a failure is a row that says why."
     torch.set_num_threads(1)
     start = time.perf_counter()
     try:
-        rows = {"digits": digits, "plane": plane}[job.part](job)
+        rows = {"digits": digits, "plane": plane, "exact": exact}[job.part](job)
     except (ImportError, RuntimeError, ValueError) as error:
         rows = [{"error": f"{type(error).__name__}: {error}"}]
     found = {"part": job.part, "case": job.case, "seed": job.seed, "share": job.share}
@@ -156,7 +169,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--share", type=float, default=1.0, help="of the training steps")
-    parser.add_argument("--only", default="", help="digits or plane")
+    parser.add_argument("--only", default="", help="digits, plane or exact")
     parser.add_argument("--cases", default="", help="some of them, between semicolons")
     parser.add_argument("--seeds", default="0,1,2", help="of training")
     given = parser.parse_args()
@@ -167,7 +180,7 @@ def main() -> None:
     known = {(row["part"], row["case"], row["seed"]) for row in there}
     chosen, jobs = [case.strip() for case in given.cases.split(";") if case], []
     for seed in map(int, given.seeds.split(",")):
-        for part, cases in (("plane", PLANE), ("digits", DIGITS)):
+        for part, cases in PARTS.items():
             if given.only not in ("", part):
                 continue
             wanted = [case for case in cases if not chosen or case in chosen]
