@@ -9,6 +9,7 @@ __all__ = ['Spec', 'read_spec', 'hash_of', 'Task', 'need_possible', 'read_journa
 import hashlib
 import json
 import os
+import textwrap
 from dataclasses import dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
@@ -340,7 +341,8 @@ def say_entry(
         done = f"evaluated at step {entry['step']:,}, {entry['cost']}"
     else:
         done = f"FAILED, {entry['failed']}"
-    print(f"{what}: {done}", flush=True)
+    # an error may be long
+    print(textwrap.fill(f"{what}: {done}", 100, subsequent_indent="    "), flush=True)
 
 # %% ../../nbs/tools/14_spec.ipynb #spc0000e
 document(globals())
