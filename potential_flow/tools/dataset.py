@@ -18,6 +18,7 @@ from potential_flow.core import (
     Words,
     as_points,
     document,
+    flat,
     generator,
     need,
     spread_over,
@@ -256,6 +257,23 @@ class Images(Data):
         if most not in self._classifiers:
             self._classifiers[most] = digit_classifier(*train)
         return scores | class_scores(_as_samples(x), train, test, self._classifiers[most])
+
+    def nearest(
+        self,
+        x: Tensor,  # samples in units of the model, (n, C, H, W)
+        chunk: int = 5000,  # training images converted at a time
+    ) -> Tensor:  # (n,), int64
+        "Which training image is nearest to each sample; the set is never converted as a whole."
+        from potential_flow.tools.metrics import nearest_rows
+
+        distances, rows = [], []
+        for first in range(0, len(self.train), chunk):
+            part = self.units.from_units(self.train[first : first + chunk])
+            row = nearest_rows(x, part)
+            distances.append(flat(part[row].to(x) - x).norm(dim=1))
+            rows.append(row + first)
+        best = torch.stack(distances).argmin(0)
+        return torch.stack(rows).gather(0, best[None])[0]
 
     def of_class(
         self,

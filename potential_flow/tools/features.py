@@ -175,10 +175,11 @@ def trained_features(
     rows = torch.arange(len(data.train))
     seen, fresh = rows[rows % 3 != 2], rows[rows % 3 == 2]
     steps = min(3000, max(60, 40 * len(seen) // 128)) if steps is None else steps
-    # levels stay levels: as pixels they would take four times the memory
-    images = data.train[seen]
 
     def make():
+        # levels stay levels: as pixels they would take four times the memory
+        own = data.train[seen]
+        images = own if own.dtype == torch.uint8 else own.float()
         where = "cuda" if cuda else "cpu"
         labels = data.labels[seen].to(where)
         return train_classifier(images.to(where), labels, steps).cpu().state_dict()
@@ -186,7 +187,7 @@ def trained_features(
     name = f"classifier-moved-{__version__}-{steps}-{data.checksum()}"
     state = cached(make, folder, name)
     with torch.random.fork_rng(devices=[]):
-        classifier = ImageClassifier(images.shape[1:], int(data.labels[seen].max()) + 1)
+        classifier = ImageClassifier(data.shape, int(data.labels[seen].max()) + 1)
     classifier.load_state_dict(state)
     return _of_classifier(classifier.eval().requires_grad_(False), data, cuda, fresh, folder)
 

@@ -125,8 +125,8 @@ def mmd2(
     "Squared maximum mean discrepancy (V-statistic)."
     x, y = _both(x, y)
     need(len(scales) > 0 and min(scales) > 0, "positive scales", scales)
-    pairs = ((x, x, 1), (y, y, 1), (x, y, -2))
-    return sum(weight * _mean_kernel(a, b, scales, chunk) for a, b, weight in pairs)
+    within = _mean_kernel(x, x, scales, chunk) + _mean_kernel(y, y, scales, chunk)
+    return within - 2 * _mean_kernel(x, y, scales, chunk)
 
 # %% ../../nbs/tools/06_metrics.ipynb #d304212d
 def outliers(
@@ -198,12 +198,10 @@ class Score(NamedTuple):
 
 def _fresh_floor(draw: Callable, n: int, m: int, pairs: int, seed: int) -> float:
     "Mean sliced distance over pairs of fresh samples."
-    total = 0.0
-    for i in range(pairs):
-        one = draw(n, generator(seed + 2 * i + 1))
-        other = draw(m, generator(seed + 2 * i + 2))
-        total += sliced_w2(one, other)
-    return total / pairs
+    found = []
+    for one in range(seed + 1, seed + 1 + 2 * pairs, 2):
+        found.append(sliced_w2(draw(n, generator(one)), draw(m, generator(one + 1))))
+    return sum(found) / pairs
 
 
 def _halves_floor(y: Tensor, n: int, pairs: int, seed: int) -> float:
@@ -227,8 +225,8 @@ def judge(
     "Score generated points against true ones, floors included."
     _rows(x, "x")
     need(pairs >= 1, "at least one pair", pairs)
-    wanted = "a law(n, gen) or a tensor of true points"
-    need(callable(true) or isinstance(true, Tensor), wanted, true, TypeError)
+    known = callable(true) or isinstance(true, Tensor)
+    need(known, "a law(n, gen) or a tensor of true points", true, TypeError)
     if isinstance(true, Tensor):
         need(m is None, "no number m of fresh points beside a tensor of true points", m)
         _rows(true, "true", x.shape[1:])
@@ -311,11 +309,11 @@ class PixelSet(torch.utils.data.Dataset):
         self,
         pixels: Tensor,  # in [0, 1], or their levels as uint8, (n, 1 or 3, H, W)
     ):
-        pictures = pixels.ndim == 4 and pixels.shape[1] in (1, 3)
-        need(pictures and len(pixels) > 0, "images of shape (n, 1 or 3, H, W)", pixels)
+        pictures = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and len(pixels) > 0
+        need(pictures, "images of shape (n, 1 or 3, H, W)", pixels)
         if pixels.dtype != torch.uint8:
-            low, high = pixels.min(), pixels.max()
-            need(bool(low >= 0 and high <= 1), "pixels in [0, 1]", (float(low), float(high)))
+            extremes = float(pixels.min()), float(pixels.max())
+            need(extremes[0] >= 0 and extremes[1] <= 1, "pixels in [0, 1]", extremes)
             pixels = (pixels * 255).round().to(torch.uint8)
         self.levels = pixels.cpu().expand(-1, 3, -1, -1)
 
@@ -381,8 +379,8 @@ def train_classifier(
     seed: int = 0,  # of weights and order
 ) -> ImageClassifier:  # frozen
     "A classifier whose features judge images; in training they move by up to a 14th of a side."
-    # levels are finite as they are
-    as_points(x if x.is_floating_point() else x[:1].float(), finite=x.is_floating_point())
+    if x.dtype != torch.uint8:
+        as_points(x)
     need(len(x) == len(label) > 0, "one label per image", (len(x), len(label)))
     need(steps >= 1, "at least one step", steps)
     with lent_generators(seed):
@@ -419,9 +417,8 @@ class _AsExtractor:
     def forward(self, levels):
         features = self.classifier.features(levels[:, : self.classifier.shape[0]])
         logits = self.classifier.head(features * self.classifier.unit)
-        return tuple(
-            {"64": features, "logits_unbiased": logits}[name] for name in self.features_list
-        )
+        made = {"64": features, "logits_unbiased": logits}
+        return tuple(made[name] for name in self.features_list)
 
 
 def _feature_class(classifier: ImageClassifier) -> type:
@@ -529,7 +526,7 @@ def image_scores(
 def _all_images(folder, size: int | None) -> Tensor:
     "All images of a folder, those of its test part too, as levels."
     parts = read_images(folder, size)
-    return torch.cat([part for part in (parts.train, parts.test) if part is not None])
+    return parts.train if parts.test is None else torch.cat([parts.train, parts.test])
 
 
 def fid_between(
@@ -541,8 +538,8 @@ def fid_between(
 ) -> dict:  # and the numbers of images
     "FID, KID and precision/recall of the images in two folders."
     one, other = _all_images(a, size), _all_images(b, size)
-    scores = image_scores(one, other, features, allow_few)
-    return scores | {"images_a": len(one), "images_b": len(other)}
+    counts = {"images_a": len(one), "images_b": len(other)}
+    return image_scores(one, other, features, allow_few) | counts
 
 # %% ../../nbs/tools/06_metrics.ipynb #docmetri
 document(globals())

@@ -96,6 +96,11 @@ class Plan:
         options = {"held_out": self.held_out, "root": root, "download": download}
         return load_data(name, self.n, seed, **chosen, **options)
 
+    def method_class(self) -> type:
+        "The class of the method, by its name or of the user's own."
+        own = own_class(Method, self.method if ":" in self.method else "")
+        return own[0] if own else find_method(self.method)
+
     def others(self, **where) -> dict:
         "Further data sets by name; a toy source has a seed of its own."
         return {"source": self.load(self.source, self.seed + 1, **where)} if self.source else {}
@@ -120,8 +125,7 @@ def points_in(
 
 def _method_for(plan: Plan, data: Data, others: dict) -> Method:
     "The method for its data."
-    own = own_class(Method, plan.method if ":" in plan.method else "")
-    cls = own[0] if own else find_method(plan.method)
+    cls = plan.method_class()
     if others:
         takes_source = "source" in inspect.signature(cls.prepare).parameters
         wanted = "a method with two data sets for --source, such as EFM"

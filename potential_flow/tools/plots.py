@@ -272,20 +272,6 @@ def label_grid(
     return ax
 
 # %% ../../nbs/tools/07_plots.ipynb #plt0000d
-def _nearest_images(data, x: Tensor, chunk: int = 5000) -> Tensor:  # rows, (n,)
-    "Which training image is nearest to each sample; the whole set is never in float at once."
-    from potential_flow.tools.metrics import nearest_rows
-
-    best, found = torch.full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.long)
-    for first in range(0, len(data.train), chunk):
-        part = data.units.from_units(data.train[first : first + chunk])
-        rows = nearest_rows(x, part)
-        distances = flat(part[rows].to(x) - x).norm(dim=1)
-        nearer = distances < best
-        best, found = torch.where(nearer, distances, best), torch.where(nearer, rows + first, found)
-    return found
-
-
 def nearest_grid(
     data,  # `Images`
     x: Tensor,  # samples in units of the model, (n, C, H, W)
@@ -296,7 +282,7 @@ def nearest_grid(
     "Rows of samples, and below each row the nearest training images."
     x = x[:count]
     columns = min(12, len(x))
-    rows = _nearest_images(data, x)
+    rows = data.nearest(x)
     pairs = data.units.to_units(x), data.units.pixels(data.train[rows])
     shown = []
     for first in range(0, len(x) // columns * columns, columns):

@@ -26,7 +26,6 @@ from potential_flow.core import (
     number,
     whole_number,
 )
-from ..engine.method import Method, find_method
 from ..engine.training import Recipe
 from .evaluation import Evaluation
 from .plan import Plan
@@ -233,8 +232,7 @@ class Task(NamedTuple):
     def check(self) -> None:
         "Refuse a method, a network or options that do not exist; no data are read for it."
         plan = self.plan
-        own = own_class(Method, plan.method if ":" in plan.method else "")
-        cls = own[0] if own else find_method(plan.method)
+        cls = plan.method_class()
         cls.check_kinds(options_of(plan.opts, cls))
         own_class(torch.nn.Module, plan.net)
         options_of(plan.net_args)
