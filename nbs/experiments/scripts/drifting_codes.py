@@ -56,7 +56,8 @@ def critics(data, given):
         path = Path(given.out) / f"critic-{half}.safetensors"
         if not path.exists():
             pixels = data.units.pixels(data.train).float() if pixels is None else pixels
-            net = train_classifier(pixels[half::2], data.labels[half::2], given.lessons, seed=half)
+            own, labels = pixels[half::2].to(given.device), data.labels[half::2].to(given.device)
+            net = train_classifier(own, labels, given.lessons, seed=half)
             save_file(net.state_dict(), path)
         net = ImageClassifier(data.shape, classes)
         net.load_state_dict(load_file(path))

@@ -1,6 +1,7 @@
 """AUROC of digits of a class held out of training, for equilibrium matching and VAPO.
 
 python strangers.py --out DIR --workers 16
+Every (method, class, seed) appends a line to DIR/auroc.jsonl; what is there is not done again.
 """
 
 import argparse
@@ -75,17 +76,21 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--classes", type=int, default=10)
     given = parser.parse_args()
-    tasks = [
-        (name, label, seed, given.steps)
-        for seed in range(given.seeds)
-        for name in METHODS
-        for label in range(given.classes)
-    ]
     given.out.mkdir(parents=True, exist_ok=True)
-    with Pool(given.workers) as pool, open(given.out / "auroc.jsonl", "a") as file:
+    path = given.out / "auroc.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    done = {(line["method"], line["label"], line["seed"]) for line in map(json.loads, lines)}
+    tasks = [
+        (name, label, int(seed), given.steps)
+        for seed in given.seeds.split(",")
+        for label in range(given.classes)
+        for name in METHODS
+        if (name, label, int(seed)) not in done
+    ]
+    with Pool(given.workers) as pool, open(path, "a") as file:
         for line in pool.imap_unordered(job, tasks):
             print(json.dumps(line), file=file, flush=True)
 
