@@ -16,8 +16,11 @@ from potential_flow.engine import solvers, training
 from potential_flow.engine.checkpoint import load_run
 from potential_flow.engine.config import build_net
 from potential_flow.engine.method import find_method, from_config
+from potential_flow.methods.drifting import Drifting, fitted_widths
 from potential_flow.methods.efm import EFM, capacitor, translate
 from potential_flow.methods.efm_field import EFMDirection, EFMPublished
+from potential_flow.methods.equilibrium import EquilibriumFlux, EquilibriumMatching
+from potential_flow.methods.ifm import IFM
 from potential_flow.methods.pfgm import PFGM
 from potential_flow.methods.pfgm_field import PFGMField, calc_growths
 from potential_flow.methods.pfgmpp import PFGMpp
@@ -143,6 +146,17 @@ CASES = [
     (lambda: VPFBPublished((2,)).loss(lambda x, s: x[:, 0], y[:1]), "at least two points"),
     (lambda: EnergyNet((2,), "tree"), "module:Class"),
     # images and points by name and from files
+    # one evaluation, no time, tubes
+    (lambda: Drifting((2,), widths=()), "at least one width"),
+    (lambda: Drifting((2,), widths=(0.1, 0.2, 0.3), D=(1.0, 2.0)), "one for each width"),
+    (lambda: Drifting((2,)).drift(y, y[:, :1]), r"y of shape \(B, 2\)"),
+    (lambda: Drifting.fitted(nan), "finite y"),
+    (lambda: fitted_widths(y[:2]), "three points"),
+    (lambda: EquilibriumMatching((2,), decay=2.0), "least < decay < 1"),
+    (lambda: EquilibriumMatching((2,), horizon=0.0), "positive horizon"),
+    (lambda: EquilibriumMatching((2,)).loss(lambda x, s: x[:, :1], y), "points of shape"),
+    (lambda: EquilibriumFlux((2,), least=0.5), "least < decay < 1"),
+    (lambda: IFM.fitted(y, source=y[:, :1]), "source of shape"),
     (lambda: data.load_data("cats"), "a data set out of"),
     (lambda: data.load_data("digits:12"), "digits"),
     (lambda: data.coloured(torch.zeros(2, 3, 4, 4)), "grey images"),
@@ -322,6 +336,17 @@ CASES = [
     (lambda: training.Run(M, M.network(width=4), {"steps": 5}), "a Recipe"),
     (lambda: training.Recipe(seed="a"), "seed of Recipe"),
     (lambda: load_run("/nonexistent"), "checkpoint.json"),
+    # one evaluation, no time, tubes
+    (lambda: Drifting((2,), widths=()), "at least one width"),
+    (lambda: Drifting((2,), widths=(0.1, 0.2, 0.3), D=(1.0, 2.0)), "one for each width"),
+    (lambda: Drifting((2,)).drift(y, y[:, :1]), r"y of shape \(B, 2\)"),
+    (lambda: Drifting.fitted(nan), "finite y"),
+    (lambda: fitted_widths(y[:2]), "three points"),
+    (lambda: EquilibriumMatching((2,), decay=2.0), "least < decay < 1"),
+    (lambda: EquilibriumMatching((2,), horizon=0.0), "positive horizon"),
+    (lambda: EquilibriumMatching((2,)).loss(lambda x, s: x[:, :1], y), "points of shape"),
+    (lambda: EquilibriumFlux((2,), least=0.5), "least < decay < 1"),
+    (lambda: IFM.fitted(y, source=y[:, :1]), "source of shape"),
     (lambda: data.load_data("cats"), "a data set out of"),
     (lambda: data.load_data("moons", 0), "two points"),
     (lambda: data.load_data("moons", "9"), "n of Options to be a whole number"),

@@ -198,7 +198,8 @@ class Method(Typed):
         y: Tensor,  # the whole data set, (M, *shape)
     ) -> Callable:  # a function with the network's signature
         "The closed-form optimal network for finite data; `NotImplementedError` where none exists."
-        raise NotImplementedError
+        wanted = "a method whose best network is known in closed form"
+        raise NotImplementedError(f"needed {wanted}, got {type(self).__name__}")
 
     @abstractmethod
     def network(

@@ -171,6 +171,9 @@ class Drifting(Method):
         y: Tensor,  # data, (m, *shape)
     ) -> Tensor:  # V, (B, *shape)
         "V, the mean of x̂_p(x; σ) − x̂_q(x; σ) over all kernels (arXiv 2602.04770, section 3)."
+        # that they are finite is seen in the loss: asking here would cost a wait for the device
+        x = as_points(x, "x", self.shape, finite=False)
+        y = as_points(y, "y", self.shape, finite=False)
         to_data, to_others, total = squared_distances(x, y), squared_distances(x, None), 0.0
         for kernel, sigma in self.kernels:
             total += mean_seen(to_data, y, kernel, sigma) - mean_seen(to_others, x, kernel, sigma)
