@@ -145,7 +145,6 @@ CASES = [
     (lambda: VAPO().loss(lambda x, s: x, y), "returns scalars"),
     (lambda: VPFBPublished((2,)).loss(lambda x, s: x[:, 0], y[:1]), "at least two points"),
     (lambda: EnergyNet((2,), "tree"), "module:Class"),
-    # images and points by name and from files
     # one evaluation, no time, tubes
     (lambda: Drifting((2,), widths=()), "at least one width"),
     (lambda: Drifting((2,), widths=(0.1, 0.2, 0.3), D=(1.0, 2.0)), "one for each width"),
@@ -157,6 +156,7 @@ CASES = [
     (lambda: EquilibriumMatching((2,)).loss(lambda x, s: x[:, :1], y), "points of shape"),
     (lambda: EquilibriumFlux((2,), least=0.5), "least < decay < 1"),
     (lambda: IFM.fitted(y, source=y[:, :1]), "source of shape"),
+    # images and points by name and from files
     (lambda: data.load_data("cats"), "a data set out of"),
     (lambda: data.load_data("digits:12"), "digits"),
     (lambda: data.coloured(torch.zeros(2, 3, 4, 4)), "grey images"),
@@ -336,18 +336,6 @@ CASES = [
     (lambda: training.Run(M, M.network(width=4), {"steps": 5}), "a Recipe"),
     (lambda: training.Recipe(seed="a"), "seed of Recipe"),
     (lambda: load_run("/nonexistent"), "checkpoint.json"),
-    # one evaluation, no time, tubes
-    (lambda: Drifting((2,), widths=()), "at least one width"),
-    (lambda: Drifting((2,), widths=(0.1, 0.2, 0.3), D=(1.0, 2.0)), "one for each width"),
-    (lambda: Drifting((2,)).drift(y, y[:, :1]), r"y of shape \(B, 2\)"),
-    (lambda: Drifting.fitted(nan), "finite y"),
-    (lambda: fitted_widths(y[:2]), "three points"),
-    (lambda: EquilibriumMatching((2,), decay=2.0), "least < decay < 1"),
-    (lambda: EquilibriumMatching((2,), horizon=0.0), "positive horizon"),
-    (lambda: EquilibriumMatching((2,)).loss(lambda x, s: x[:, :1], y), "points of shape"),
-    (lambda: EquilibriumFlux((2,), least=0.5), "least < decay < 1"),
-    (lambda: IFM.fitted(y, source=y[:, :1]), "source of shape"),
-    (lambda: data.load_data("cats"), "a data set out of"),
     (lambda: data.load_data("moons", 0), "two points"),
     (lambda: data.load_data("moons", "9"), "n of Options to be a whole number"),
     (lambda: data.gaussian_mixture(5, N=0), "positive N"),
