@@ -12,6 +12,7 @@ _NAMES = {
     "engine.training": "Recipe Run steps",
     "methods.drifting": "Drifting",
     "methods.efm": "EFM translate",
+    "methods.equilibrium": "EquilibriumMatching",
     "methods.flow_matching": "FlowMatching",
     "methods.ifm": "IFM",
     "methods.pfgm": "PFGM",

@@ -105,7 +105,7 @@ def pf_train(
     method: str = None,  # class name, default PFGMpp, or module:Class of your own
     opts: str = None,  # fields of the method, such as 'D=inf sigma_max=40'
     net: str = None,  # module:Class of your own network; default: the method's
-    net_args: str = None,  # its arguments, such as 'width=64'
+    net_args: str = None,  # its arguments: 'width=64', of a U-Net 'block_out_channels=(48,96)'
     width: int = None,  # hidden units of the method's own network
     depth: int = None,  # layers, or residual blocks, of the method's own network
     conditional: store_true = False,  # learn the labels, too?

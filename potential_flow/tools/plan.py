@@ -146,7 +146,7 @@ def _own_network(path: str, args: dict) -> torch.nn.Module:
         raise ValueError(f"needed {wanted}, got {came}: {line}") from error
 
 
-def _image_network(method: Method, classes: int) -> torch.nn.Module | None:
+def _image_network(method: Method, classes: int, args: dict) -> torch.nn.Module | None:
     "A U-Net for images of 12×12 and more, if the method has a place for one; else nothing."
     preset, takes = suited(method.shape), inspect.signature(method.network).parameters
     if preset is None or method.backbone is None or "net" not in takes:
@@ -155,7 +155,7 @@ def _image_network(method: Method, classes: int) -> torch.nn.Module | None:
     positive = bool((method.times(2) > 0).all())
     seen = {"logarithm": positive, "rate": 4.0 if positive else 30.0} | method.backbone
     try:
-        net = ImageBackbone(method.shape, classes=classes, **seen | preset)
+        net = ImageBackbone(method.shape, **{"classes": classes} | seen | preset | args)
     except ImportError as error:
         warnings.warn(f"a perceptron instead of a U-Net is trained: {error}", stacklevel=4)
         return None
@@ -174,8 +174,9 @@ def _network_for(plan: Plan, method: Method, data: Data) -> torch.nn.Module:
         need(method.conditional, "a method that can be conditioned", type(method).__name__)
     with lent_generators(plan.seed):
         classes = data.classes if plan.conditional else 0
-        if not (plan.net or given or args):
-            net = _image_network(method, classes)
+        # sizes of a perceptron ask for one
+        if not (plan.net or given or args.keys() & {"width", "depth", "trunk"}):
+            net = _image_network(method, classes, args)
             if net is not None:
                 return net
         if not plan.net:

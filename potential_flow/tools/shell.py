@@ -117,7 +117,7 @@ def script(
 def value_of(
     text: str,  # such as "3", "inf", "true", "(1, 8, 8)" or "cats"
 ) -> Any:
-    "A number, a truth value, a tuple of them, or a word."
+    "A number, a truth value, a tuple of them, or a word, with quotes around it or without."
     inner = text.strip("()[]")
     need("(" not in inner and "[" not in inner, "no tuples in a tuple", text)
     if inner != text:
@@ -127,7 +127,8 @@ def value_of(
             return kind(text)
         except ValueError:
             continue
-    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    word = text.strip("'\"")
+    return {"true": True, "false": False, "none": None}.get(word.lower(), word)
 
 
 def options_of(

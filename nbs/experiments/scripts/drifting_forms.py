@@ -1,0 +1,154 @@
+"""Which difference of the two charge distributions should a generator follow, with which kernels?
+
+python drifting_forms.py --out DIR --workers 2 [--steps 2000] [--seeds 0,1,2]
+Every (toy, case, seed) appends a line to DIR/scores.jsonl; what is there is not done again.
+"""
+
+import argparse
+import json
+import math
+import time
+from multiprocessing import Pool
+from pathlib import Path
+
+import torch
+
+from potential_flow.core import flat, generator
+from potential_flow.engine.solvers import generate
+from potential_flow.engine.steps import euler
+from potential_flow.engine.training import Recipe, Run
+from potential_flow.methods.drifting import Drifting, squared_distances
+from potential_flow.tools.data import load_data
+from potential_flow.tools.metrics import energy_distance, outliers
+
+
+def pull(log_weight, x, points):
+    "Sums of w (y − x) and of w over the points, with the largest weight taken out, and its log."
+    largest = log_weight.amax(1, keepdim=True)
+    weight = (log_weight - largest).exp()
+    total = weight.sum(1, keepdim=True)
+    return weight @ points - total * x, total, largest
+
+
+class FieldDifference(Drifting):
+    "E_p − E_q, of charges that are one in sum: over the mean of the data's E_z at the points."
+
+    @torch.no_grad()
+    def drift(self, x, y):
+        found, rows, points = 0.0, flat(x), flat(y)
+        to_data, to_others = squared_distances(x, y), squared_distances(x, None)
+        for kernel, sigma in self.kernels:
+            sums = []
+            for d2, others, count in ((to_data, points, len(y)), (to_others, rows, len(x) - 1)):
+                log_weight = density_exponent(kernel, sigma, 0)(d2)
+                force, total, largest = pull(log_weight, rows, others)
+                scale = largest.exp() / count
+                sums.append((force * scale, total * scale))
+            (force_p, weight_p), (force_q, _) = sums
+            found += (force_p - force_q) / weight_p.mean()
+        return (found / len(self.widths)).view_as(x)
+
+
+class LogDifference(Drifting):
+    "∇ ln p − ∇ ln q, of the smoothed densities; one near charge draws the whole way."
+
+    power = 0  # added to the exponent of the kernel
+
+    @torch.no_grad()
+    def drift(self, x, y):
+        found, rows, points = 0.0, flat(x), flat(y)
+        to_data, to_others = squared_distances(x, y), squared_distances(x, None)
+        for kernel, sigma in self.kernels:
+            for d2, others, sign in ((to_data, points, 1), (to_others, rows, -1)):
+                # ∇ of (r² + z²)^(−p) has the exponent p + 1 above, and p below
+                above = density_exponent(kernel, sigma, self.power + 1)(d2)
+                below = density_exponent(kernel, sigma, self.power)(d2)
+                force, _, largest = pull(above, rows, others)
+                found += sign * force * (largest - below.logsumexp(1, keepdim=True)).exp()
+        return (found / len(self.widths)).view_as(x)
+
+
+class PotentialDifference(LogDifference):
+    "∇ ln V_p − ∇ ln V_q, of the two electric potentials."
+
+    power = -1
+
+
+def density_exponent(kernel, sigma, more):
+    "ln (1 + r²/z²)^(−(N+D)/2 − more), as a function of r²; the same Gaussian at D = ∞."
+    if math.isinf(kernel.D):
+        return lambda d2: -d2 / (2 * sigma**2)
+    z2, exponent = kernel.D * sigma**2, (kernel.N + kernel.D) / 2 + more
+    return lambda d2: -exponent * torch.log1p(d2 / z2)
+
+
+INF = math.inf
+CASES = {
+    "posterior means, D = ∞": (Drifting, {}, 256),
+    "posterior means, D = 128": (Drifting, {"D": (128.0,)}, 256),
+    "posterior means, D = 8": (Drifting, {"D": (8.0,)}, 256),
+    "posterior means, D = 1": (Drifting, {"D": (1.0,)}, 256),
+    "fields, D = ∞": (FieldDifference, {}, 256),
+    "fields, D = 1": (FieldDifference, {"D": (1.0,)}, 256),
+    "∇ ln V, D = 1": (PotentialDifference, {"D": (1.0,)}, 256),
+    "∇ ln p, D = 1": (LogDifference, {"D": (1.0,)}, 256),
+    "D = 1 wide, D = ∞ narrow": (Drifting, {"D": (INF, INF, 1.0)}, 256),
+    "one width, 0.3": (Drifting, {"widths": (0.3,)}, 256),
+    "five widths, 0.05 … 0.8": (Drifting, {"widths": (0.05, 0.1, 0.2, 0.4, 0.8)}, 256),
+    "batch 64": (Drifting, {}, 64),
+    "batch 1024": (Drifting, {}, 1024),
+}
+TOYS = ("swiss_roll", "gaussians8", "checkerboard")
+
+
+def job(task):
+    "One toy, one case, one seed: a line of JSON."
+    toy, case, seed, steps = task
+    torch.set_num_threads(1)
+    cls, fields, batch = CASES[case]
+    data, start = load_data(toy, 10_000, seed), time.time()
+    method = cls((2,), points=512, **fields)
+    torch.manual_seed(seed)
+    net = method.network(width=128)
+    # as many points seen with every batch
+    run = Run(method, net, Recipe(steps * 256 // batch, batch, 3e-4, seed=seed))
+    run.fit(data.train, progress=False)
+    x = generate(method, run.best, 10_000, generator(seed), steps=1, step=euler).x
+    test = data.test.double()
+    return {
+        "toy": toy,
+        "case": case,
+        "seed": seed,
+        "steps": run.step,
+        "energy": energy_distance(x.double(), test),
+        "training points": energy_distance(data.train.double(), test),
+        "outliers": outliers(x.double(), data.train.double()),
+        "seconds": round(time.time() - start),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seeds", default="0,1,2")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    path = given.out / "scores.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    done = {(line["toy"], line["case"], line["seed"]) for line in map(json.loads, lines)}
+    tasks = [
+        (toy, case, int(seed), given.steps)
+        for seed in given.seeds.split(",")
+        for toy in TOYS
+        for case in CASES
+        if (toy, case, int(seed)) not in done
+    ]
+    with Pool(given.workers) as pool, open(path, "a") as file:
+        for line in pool.imap_unordered(job, tasks):
+            print(json.dumps(line, ensure_ascii=False), file=file, flush=True)
+
+
+if __name__ == "__main__":
+    main()
