@@ -221,8 +221,9 @@ class Method(Typed):
         self,
         x: Tensor,  # starts of lines, (B, *shape)
     ) -> Tensor:  # (B,), nats
-        "ln of the density of the starts."
-        raise NotImplementedError
+        "ln of the density of the starts; `NotImplementedError` where it says nothing of data."
+        wanted = "a method whose lines lead from a known density to data, one to one"
+        raise NotImplementedError(f"needed {wanted}, got {type(self).__name__}")
 
     @classmethod
     def fitted(
@@ -231,7 +232,7 @@ class Method(Typed):
         **given,  # fields that are given and not fitted
     ) -> "Method":
         "The method for these data: shape and box from the data, the rest given or by default."
-        as_points(y, "y")
+        need(len(as_points(y, "y")) > 0, "at least one data point", y)
         found = {"shape": tuple(y.shape[1:])}
         if {"low", "high"} <= {field.name for field in fields(cls)}:
             found |= {"low": float(y.min()), "high": float(y.max())}

@@ -111,6 +111,9 @@ def sample(
     if path is not None:
         path.append(x)
     if event is not None:
+        # a line that stands still would never meet what ends it
+        free = not getattr(step, "tolerance", 0)
+        need(free, "no tolerance for lines that end by themselves", step)
         return _sample_until(f, x, times, step, path, event)
     for s, s_next in zip(times[:-1], times[1:]):
         x = step(f, x, s, s_next)
@@ -393,6 +396,10 @@ def encode(
     "Follow lines from data to the start of the lines; for methods whose state is the data space."
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
+    # a method that starts at data has no latents, and says so
+    state = tuple(method.prior(1).shape[1:])
+    wanted = f"a method whose states are points of shape {method.shape}"
+    need(state == method.shape, wanted, f"{type(method).__name__}, of states {state}")
     labels = _labels_for(method, net, label, len(y), y.device)
     times, found = method.times(whole_number(steps, "steps")).flip(0), []
     with _evaluating(net):

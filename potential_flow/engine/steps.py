@@ -155,16 +155,17 @@ class _Rolling:
         v = f(ahead, s)
         reached[rows] = ahead + (s_next - s) * v
         self.change = reached - x
-        self.moving[rows] = flat(v).square().mean(1).sqrt() > self.tolerance
+        if self.tolerance > 0:
+            self.moving[rows] = flat(v).square().mean(1).sqrt() > self.tolerance
         return reached
 
 
 @dataclass(frozen=True)
 class Nesterov:
-    "Gradient descent with momentum, one evaluation a step; lines may stop on flat ground."
+    "Gradient descent with momentum in a field without time; lines may stop on flat ground."
 
     momentum: float = 0.35  # share of the last change that a step begins with; 0: plain descent
-    tolerance: float = 0.0  # a line stops when the slope's root mean square is no larger
+    tolerance: float = 0.0  # a line stops when the slope's root mean square is no larger; 0: never
 
     def __post_init__(self):
         need(0 <= number(self.momentum, "momentum") < 1, "momentum in [0, 1)", self.momentum)

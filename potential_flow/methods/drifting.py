@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Callable, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +35,8 @@ def sigma_of(
     D: float = math.inf,  # extra dimensions
 ) -> float:
     "σ of the Student kernel that falls like a Gaussian of this width near its centre."
-    width, D = number(width, "width"), extra_dimensions(D, least=0)
+    width = number(width, "width")
+    D = extra_dimensions(D, least=0)
     need(0 < width < math.inf, "a positive width", width)
     return width if math.isinf(D) else width * math.sqrt((N + D) / D)
 
@@ -48,7 +50,8 @@ def squared_distances(
     y: Tensor,  # other points, (m, *shape); None: the same, and none sees itself
 ) -> Tensor:  # (B, m)
     "Squared distances of all pairs."
-    rows, others = flat(x), flat(x if y is None else y)
+    rows = flat(x)
+    others = rows if y is None else flat(y)
     # in few dimensions by differences, in many by a matrix product
     mode = "donot_use_mm_for_euclid_dist" if rows.shape[1] <= 16 else "use_mm_for_euclid_dist"
     d2 = torch.cdist(rows, others, compute_mode=mode).square()
@@ -72,6 +75,7 @@ def _distances_within(y: Tensor) -> Tensor:  # (n, m); infinite between a point 
     need(len(rows) > 2, "at least three points", y)
     asked, others = (rows[spread_over(len(rows), most)].double() for most in (128, 1000))
     d2 = torch.cdist(asked, others).square()
+    need(bool(d2.max() > 0), "points that differ", y)
     return d2.masked_fill(d2 <= 1e-12 * d2.max(), math.inf)
 
 
@@ -88,7 +92,7 @@ def effective_share(
     width: float,  # local width of the kernel
     D: float = math.inf,  # extra dimensions
 ) -> float:  # between 1/M and 1
-    "The share of the charges that a data point sees through a kernel, exp of the entropy over M."
+    "The share of the charges that a data point sees: exp(entropy)/M of 128 points among 1,000."
     return _share(_distances_within(y), y[0].numel(), width, D)
 
 
@@ -98,11 +102,11 @@ def fitted_widths(
     most: float = 1 / 2,  # and of the largest
     ratio: float = 3.0,  # of neighbouring widths, at most
 ) -> tuple:  # from the smallest to the largest
-    "Widths of which none sees one charge only, or all of them alike."
-    d2, N, found = _distances_within(y), y[0].numel(), []
+    "Widths of Gaussian kernels of which none sees one charge only, or all of them alike."
     need(0 < least < most < 1 and ratio > 1, "0 < least < most < 1 < ratio", (least, most, ratio))
+    d2 = _distances_within(y)
+    N, found = y[0].numel(), []
     largest = float(d2.where(d2.isfinite(), 0).max().sqrt())
-    need(largest > 0, "points that differ", y)
     for share in (least, most):
         low, high = 1e-6 * largest, 10 * largest
         # the share grows with the width: halve the interval of its logarithm
@@ -118,25 +122,37 @@ def fitted_widths(
     return tuple(float(f"{first * (last / first) ** (i / gaps):.3g}") for i in range(gaps + 1))
 
 # %% ../../nbs/methods/15_drifting.ipynb #drf00014
+def _numbers(values, name: str) -> tuple:
+    "A number, or several in brackets, as a tuple."
+    several = np.asarray(values).tolist() if np.ndim(values) == 1 else [values]
+    wanted = f"{name} as a number or as several in brackets"
+    need(not any(isinstance(value, str | set) for value in several), wanted, values, TypeError)
+    return tuple(number(value, name) for value in several)
+
+
 @dataclass(frozen=True)
 class Drifting(Method):
     "A generator of one evaluation, net(ε, 0) -> x, that learns the data's field (2602.04770)."
 
     lr: ClassVar[float] = 3e-4
+    # a U-Net is given the coordinate 0, of which it makes nothing
     backbone: ClassVar[dict] = {"logarithm": False, "rate": 30.0}
     shape: tuple = (2,)  # shape of a data point
-    widths: tuple = (0.1, 0.3, 0.9)  # local widths σ √(D/(N+D)) of the kernels
+    widths: tuple = (0.1, 0.3, 0.9)  # local widths σ √(D/(N+D)) of the kernels, not their σ
     D: tuple = (math.inf,)  # extra dimensions of all kernels, or of each
     points: int = 0  # charges of the data, drawn at every step; 0: the whole data set
 
     def __post_init__(self):
         object.__setattr__(self, "shape", need_shape(self.shape))
+        for name in ("widths", "D"):
+            object.__setattr__(self, name, _numbers(getattr(self, name), name))
         need(len(self.widths) > 0, "at least one width", self.widths)
         fits = len(self.D) in (1, len(self.widths))
         need(fits, "one D, or one for each width", (self.D, self.widths))
         need(self.points >= 0, "points ≥ 0", self.points)
         sigmas = [sigma for _, sigma in self.kernels]
-        need(max(sigmas) < 1e15 and min(sigmas) > 1e-15, "moderate widths", self.widths)
+        # less would not be told from zero in float32
+        need(max(sigmas) < 1e12 and min(sigmas) >= 1e-4, "moderate widths", self.widths)
 
     @property
     def kernels(self) -> list:  # pairs of a `StudentKernel` and its σ
@@ -151,8 +167,9 @@ class Drifting(Method):
         y: Tensor,  # data, (M, *shape)
         **given,  # fields that are given and not fitted
     ) -> "Drifting":
-        "The method for these data: shape, widths, and 1,024 charges a step of more than these."
+        "The method for these data: shape, `fitted_widths`; of over 2,048 charges 1,024 a step."
         found = {} if "widths" in given else {"widths": fitted_widths(as_points(y, "y"))}
+        # twice the usual batch: the data side is then no noisier than the other
         found |= {"points": 1024} if len(y) > 2048 else {}
         return super().fitted(y, **found | given)
 
@@ -174,7 +191,8 @@ class Drifting(Method):
         # that they are finite is seen in the loss: asking here would cost a wait for the device
         x = as_points(x, "x", self.shape, finite=False)
         y = as_points(y, "y", self.shape, finite=False)
-        to_data, to_others, total = squared_distances(x, y), squared_distances(x, None), 0.0
+        to_data, to_others = squared_distances(x, y), squared_distances(x, None)
+        total = 0.0
         for kernel, sigma in self.kernels:
             total += mean_seen(to_data, y, kernel, sigma) - mean_seen(to_others, x, kernel, sigma)
         return total / len(self.widths)

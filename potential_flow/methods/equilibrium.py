@@ -76,7 +76,8 @@ class EquilibriumMatching(Method):
         u: Tensor,  # shares of noise, (B,)
     ) -> Tensor:  # (B,)
         "w(u), the density of the shares of noise in training."
-        even, logarithmic = 1 / (1 - self.least), 1 / (u * -math.log(self.least))
+        even = 1 / (1 - self.least)
+        logarithmic = 1 / (u * -math.log(self.least))
         return (1 - self.fine) * even + self.fine * logarithmic
 
     def strength(
@@ -147,7 +148,7 @@ class EquilibriumMatching(Method):
         self,
         y: Tensor,  # the whole data set, (M, *shape)
     ) -> Callable:  # net(x, s) -> f
-        "The mean of c(u) (ε − y) over all charges and all shares of noise, by quadrature."
+        "The mean of c(u) (ε − y) by quadrature: to 1e-8 near data and noise, 1e-3 far outside."
         averaged = _Posterior(self, as_points(y, "y", self.shape))
 
         def net(x, s):
@@ -198,7 +199,7 @@ class _Posterior:
     def field_and_shares(self, x: Tensor) -> tuple:  # (B, *shape), (nodes, B)
         "The mean of c(u) (ε − y), and the posterior of the nodes; ε − y = (x − y)/u."
         state = x.double()
-        parts = self.u.to(x.device).split(max(1, 8192 // len(x)))
+        parts = self.u.to(x.device).split(max(1, 8192 // max(1, len(x))))
         means, logs = zip(*[self._at(state, part) for part in parts])
         u, log_weight = self.u.to(x.device), self.log_weight.to(x.device)
         shares = (torch.cat(logs) + log_weight[:, None]).softmax(0)
@@ -291,6 +292,8 @@ class EquilibriumFlux(EquilibriumMatching):
         s: Tensor,  # how far the descent has come, (B,): nothing depends on it
     ) -> Tensor:  # (B, N + 1)
         "−f, and the luck falls at the stopping rate."
+        wanted = f"points and their luck, (B, {self.N + 1}), as `prior` draws them"
+        need(x.shape[1:] == (self.N + 1,), wanted, x)
         points = x[:, :-1].reshape(-1, *self.shape)
         slope, rate = vectors_of(net(points, points.new_zeros(len(x))), points)
         return -torch.cat([flat(slope), rate.clamp_min(0)[:, None]], 1)

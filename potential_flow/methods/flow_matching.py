@@ -184,6 +184,8 @@ def optimal_plan(
         import ot
     except ImportError as error:
         raise ImportError("needed POT: pip install 'potential_flow[ot]'") from error
+    need(min(len(as_points(y, "y")), len(others)) > 0, "at least one point on each side", others)
+    as_points(others, "others", y.shape[1:])
     cost = torch.cdist(flat(y).double(), flat(others).double()).square()
     plan = ot.emd([], [], cost.cpu().numpy(), numItermax=1_000_000)
     return torch.as_tensor(plan, device=y.device)

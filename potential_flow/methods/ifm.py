@@ -21,11 +21,12 @@ from potential_flow.core import (
     document,
     flat,
     need,
+    need_moderate,
     sqnorm,
     whole_number,
 )
 from ..engine.config import class_path
-from ..engine.method import Method
+from ..engine.method import Method, warn_of_scale
 from .flow_matching import VelocityNet, optimal_plan
 from ..nets.heads import alone, log_features, octaves, points_of, with_label
 from ..physics.kernels import StudentKernel, log_density
@@ -74,12 +75,13 @@ def all_pairs(
     "Independent ends: a tube from everywhere to everywhere."
     rows = torch.arange(len(a), device=a.device)
     columns = torch.arange(len(b), device=a.device)
+    need(min(len(a), len(b)) > 0, "points on both plates", (len(a), len(b)))
     of_a, of_b = rows.repeat_interleave(len(b)), columns.repeat(len(a))
     flux = torch.full((len(of_a),), 1 / len(of_a), dtype=torch.float64, device=a.device)
     return Pairs(of_a, of_b, flux)
 
 
-# points of each plate that are matched at once: time and memory grow with the square
+# points of each plate that are matched at once: time and memory grow with their product
 _BLOCK = 2000
 
 
@@ -87,14 +89,18 @@ def matched_pairs(
     a: Tensor,  # source points, (Ma, *shape)
     b: Tensor,  # target points, (Mb, *shape)
 ) -> Pairs:  # about Ma + Mb
-    "Tubes of the smallest total squared length; of large sets, within even parts of them."
-    parts, found = math.ceil(max(len(a), len(b)) / _BLOCK), []
-    for i in range(min(parts, len(a), len(b))):
-        plan = optimal_plan(a[i::parts], b[i::parts])
+    "Tubes of the smallest total squared length; of large sets, within parts of about 2,000 points."
+    parts = min(len(a), len(b), math.ceil(math.sqrt(len(a) * len(b)) / _BLOCK))
+    need(parts > 0, "points on both plates", (len(a), len(b)))
+    found = []
+    for i in range(parts):
+        mine = b[i::parts]
+        plan = optimal_plan(a[i::parts], mine)
         of_a, of_b = plan.nonzero(as_tuple=True)
-        found.append(Pairs(i + parts * of_a, i + parts * of_b, plan[of_a, of_b]))
-    pairs = Pairs(*(torch.cat(part) for part in zip(*found)))
-    return pairs._replace(flux=pairs.flux / pairs.flux.sum())
+        # all targets count alike, even if one part has a point more than another
+        flux = plan[of_a, of_b] * len(mine) / len(b)
+        found.append(Pairs(i + parts * of_a, i + parts * of_b, flux))
+    return Pairs(*(torch.cat(part) for part in zip(*found)))
 
 # %% ../../nbs/methods/14_ifm.ipynb #ifm00012
 def mean_ends(
@@ -110,15 +116,17 @@ def mean_ends(
     length = (sources[pairs.of_a] - targets[pairs.of_b]).square().sum(1)
     direct = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
     found = []
-    for part in torch.arange(len(x)).split(max(1, budget // len(length))):
-        t, width = tube.t[part, None].double(), tube.width[part, None].double()
-        to_a, to_b = direct(rows[part], sources).square(), direct(rows[part], targets).square()
+    for now in torch.arange(len(x)).split(max(1, budget // len(length))):
+        t = tube.t[now, None].double()
+        width = tube.width[now, None].double()
+        to_a = direct(rows[now], sources).square()
+        to_b = direct(rows[now], targets).square()
         offset = (1 - t) * to_a[:, pairs.of_a] + t * to_b[:, pairs.of_b] - t * (1 - t) * length
         weight = (pairs.flux.log() - offset / (2 * width.square())).softmax(1)
-        of_a = torch.zeros_like(to_a).index_add(1, pairs.of_a, weight)
-        of_b = torch.zeros_like(to_b).index_add(1, pairs.of_b, weight)
-        found.append((of_a @ sources, of_b @ targets))
-    mean_a, mean_b = (torch.cat(part).view_as(x).to(x.dtype) for part in zip(*found))
+        weight_of_a = torch.zeros_like(to_a).index_add(1, pairs.of_a, weight)
+        weight_of_b = torch.zeros_like(to_b).index_add(1, pairs.of_b, weight)
+        found.append((weight_of_a @ sources, weight_of_b @ targets))
+    mean_a, mean_b = (torch.cat(means).view_as(x).to(x.dtype) for means in zip(*found))
     return mean_a, mean_b
 
 # %% ../../nbs/methods/14_ifm.ipynb #ifm00014
@@ -149,6 +157,7 @@ class TubeNet(Typed, nn.Module):
     ) -> Tensor:  # slopes, (B, *shape)
         "The slope at points and times."
         as_points(x, "x", self.shape, finite=False)
+        # features of s itself, which may be zero: those of the logarithm of its exponential
         features = log_features(s.to(x.dtype).exp(), self.freqs.to(x.dtype))
         seen = with_label(torch.cat([flat(x), features], 1), label, self.classes)
         return math.pi / math.sqrt(2) * self.trunk(seen).view_as(x)
@@ -159,7 +168,7 @@ class IFM(Method):
     "Interaction field matching by exact flux tubes of independent pairs (arXiv 2506.02950)."
 
     conditional: ClassVar[bool] = True
-    # s is seen as it is: it may be zero
+    # a U-Net sees s as it is, since it may be zero: 30 s, like the steps of a diffusion
     backbone: ClassVar[dict] = {"logarithm": False, "rate": 30.0}
     shape: tuple = (2,)  # shape of a data point
     width: float = math.sqrt(0.5)  # deviation of the tubes in the middle of the gap
@@ -170,14 +179,20 @@ class IFM(Method):
     def __post_init__(self):
         object.__setattr__(self, "shape", need_shape(self.shape))
         need(0 < self.width < math.inf, "a width > 0 of the tubes", self.width)
+        need_moderate(self, "width", positive=True)
         need(0 <= self.omega < math.inf, "omega ≥ 0", self.omega)
         need(0 < self.margin < 0.25, "margin in (0, 1/4)", self.margin)
 
     @classmethod
-    def fitted(cls, y: Tensor, source: Tensor = None, **given) -> "Method":
+    def fitted(
+        cls,
+        y: Tensor,  # target data, (M, *shape)
+        source: Tensor = None,  # data in place of noise, (m, *shape)
+        **given,  # fields that are given and not fitted
+    ) -> "IFM":
         "The method for target data y, and for `source` data in place of noise."
         if source is not None:
-            as_points(source, "source", tuple(y.shape[1:]))
+            warn_of_scale(as_points(source, "source", tuple(y.shape[1:])))
             given = {"omega": 0.0} | given
         return super().fitted(y, **given)
 
@@ -187,7 +202,8 @@ class IFM(Method):
     ) -> Tube:
         "σ = 2w √(t(1 − t)), on the clock t = sin²(πs/2)."
         turn = math.pi * s
-        t, rise = (turn / 2).sin().square(), math.pi / 2 * turn.sin()
+        t = (turn / 2).sin().square()
+        rise = math.pi / 2 * turn.sin()
         return Tube(t, rise, self.width * turn.sin(), self.width * math.pi * turn.cos())
 
     def _need_source(self, source: Tensor | None) -> None:
@@ -195,8 +211,14 @@ class IFM(Method):
         wanted = "source data where omega = 0, and none for a Gaussian plate"
         given = source is not None
         need(given == (self.omega == 0), wanted, source if given else self.omega)
+        need(not given or len(source) > 0, "at least one source point", source)
 
-    def prepare(self, y: Tensor, gen: torch.Generator = None, source: Tensor = None) -> dict:
+    def prepare(
+        self,
+        y: Tensor,  # target data, all of them, (M, *shape)
+        gen: torch.Generator = None,  # not needed
+        source: Tensor = None,  # source data, (m, *shape); none for a Gaussian plate
+    ) -> dict:  # keyword arguments of `loss`
         "The source data, where there are any."
         self._need_source(source)
         return {} if source is None else {"source": as_points(source, "source", self.shape).to(y)}
@@ -233,7 +255,10 @@ class IFM(Method):
         slope = rise * (b - a) + widening * noise
         return flat(points_of(net(x, s), x) - slope).square().mean(1)
 
-    def times(self, n: int) -> Tensor:
+    def times(
+        self,
+        n: int,  # number of steps
+    ) -> Tensor:  # (n + 1,), float64
         "An even grid of s from a plate to the other; a Gaussian plate is reached itself."
         ends = [0.0 if self.omega else self.margin, 1 - self.margin]
         if self.reverse:
@@ -251,8 +276,12 @@ class IFM(Method):
         return y + float(self.tube(self.times(1)[0]).width) * noise
 
     def prior(
-        self, n: int, gen: torch.Generator = None, device="cpu", temperature: float = 1.0
-    ) -> Tensor:
+        self,
+        n: int,  # number of points
+        gen: torch.Generator = None,
+        device="cpu",  # where they are drawn
+        temperature: float = 1.0,  # factor of the deviation
+    ) -> Tensor:  # (n, *shape), float64
         "Points of the Gaussian plate."
         gaussian = self.omega > 0 and not self.reverse
         wanted = "a Gaussian plate where lines start; for data give points to `translate`"
@@ -261,17 +290,30 @@ class IFM(Method):
         noise = torch.randn(n, *self.shape, generator=gen, dtype=torch.float64, device=device)
         return temperature * self.omega * noise
 
-    def log_prior(self, x: Tensor) -> Tensor:
-        "ln of the density of the Gaussian plate."
-        need(self.omega > 0, "a Gaussian plate", self.omega)
+    def log_prior(
+        self,
+        x: Tensor,  # points of the plate, (n, *shape)
+    ) -> Tensor:  # (n,)
+        "ln of the density of the Gaussian plate, in nats."
+        gaussian = self.omega > 0 and not self.reverse
+        need(gaussian, "a Gaussian plate where lines start", (self.omega, self.reverse))
         as_points(x, "x", self.shape, finite=False)
         return log_density(StudentKernel(self.N, math.inf), sqnorm(x), self.omega)
 
-    def velocity(self, net: Callable, x: Tensor, s: Tensor) -> Tensor:
-        "dx/ds, the network's answer."
+    def velocity(
+        self,
+        net: Callable,  # net(x, s) -> (B, *shape)
+        x: Tensor,  # states, (B, *shape)
+        s: Tensor,  # where on the way, (B,)
+    ) -> Tensor:  # dx/ds, (B, *shape)
+        "The network's answer."
         return points_of(net(x, s), x)
 
-    def readout(self, net: Callable, x: Tensor) -> Tensor:
+    def readout(
+        self,
+        net: Callable,  # net(x, s) -> (B, *shape)
+        x: Tensor,  # states at the last time, (n, *shape)
+    ) -> Tensor:  # (n, *shape)
         "Points on the plate: an Euler step over the rest of the way."
         last = self.times(1)[-1].to(x.device)
         rest = (0.0 if self.reverse else 1.0) - last
@@ -287,22 +329,26 @@ class IFM(Method):
         rate = tube.width * tube.widening - (1 - tube.t) * tube.rise * self.omega**2
         return tube._replace(width=square.sqrt(), widening=rate / square.sqrt())
 
-    def ideal(self, y: Tensor, source: Tensor = None) -> Callable:
+    def ideal(
+        self,
+        y: Tensor,  # target data, all of them, (M, *shape)
+        source: Tensor = None,  # source data, (m, *shape); none for a Gaussian plate
+    ) -> Callable:  # net(x, s) -> dx/ds
         "The slope of the sum of all tubes."
         self._need_source(source)
         b = as_points(y, "y", self.shape)
         if source is None:
-            a, tube_at = torch.zeros_like(b[:1]), self.gaussian_tube
-            pairs = all_pairs(a, b)
+            a = torch.zeros_like(b[:1])
+            tube_at, joined = self.gaussian_tube, all_pairs(a, b)
         else:
-            a, tube_at = as_points(source, "source", self.shape).to(b), self.tube
-            pairs = self.pairs(a, b)
+            a = as_points(source, "source", self.shape).to(b)
+            tube_at, joined = self.tube, self.pairs(a, b)
 
         def net(x, s):
             # a plate of points is a limit; a millionth away from it nothing has changed
             tube = tube_at(s.double().clamp(1e-6 if source is not None else 0.0, 1 - 1e-6))
-            ends = mean_ends(x.double(), tube, a, b, pairs)
-            return tube_slope(x.double(), tube, *ends).to(x.dtype)
+            means = mean_ends(x.double(), tube, a, b, joined)
+            return tube_slope(x.double(), tube, *means).to(x.dtype)
 
         return net
 
@@ -314,7 +360,11 @@ class IFM(Method):
         "Which points are joined: all with all."
         return all_pairs(a, b)
 
-    def network(self, net: nn.Module = None, **kwargs) -> nn.Module:
+    def network(
+        self,
+        net: nn.Module = None,  # yours, net(x, s) or net(x, s, label); None: one is made
+        **kwargs,  # width, depth, … of its trunk
+    ) -> nn.Module:
         "A `TubeNet`; on a residual MLP in many dimensions. Or yours, net(x, s), as it is."
         if net is not None:
             return alone(net, kwargs)
@@ -342,7 +392,11 @@ class IFMSine(IFM):
         widening = self.width * rate * turn.cos() * side
         return Tube(s, torch.ones_like(s), self.width * turn.sin(), widening)
 
-    def network(self, net: nn.Module = None, **kwargs) -> nn.Module:
+    def network(
+        self,
+        net: nn.Module = None,  # yours, net(x, s) or net(x, s, label); None: one is made
+        **kwargs,  # width, depth, … of its trunk
+    ) -> nn.Module:
         "That of flow matching, which these tubes are where they are narrow. Or yours, as it is."
         if net is not None:
             return alone(net, kwargs)
@@ -355,11 +409,20 @@ class OTIFM(IFM):
     # across labels the pairing would give each class a source of its own
     conditional: ClassVar[bool] = False
 
-    def pairs(self, a: Tensor, b: Tensor) -> Pairs:
+    def pairs(
+        self,
+        a: Tensor,  # source data, (Ma, *shape)
+        b: Tensor,  # target data, (Mb, *shape)
+    ) -> Pairs:
         "Which points are joined: those of the smallest total squared length."
         return matched_pairs(a, b)
 
-    def prepare(self, y: Tensor, gen: torch.Generator = None, source: Tensor = None) -> dict:
+    def prepare(
+        self,
+        y: Tensor,  # target data, all of them, (M, *shape)
+        gen: torch.Generator = None,  # not needed
+        source: Tensor = None,  # source data, (m, *shape); none for a Gaussian plate
+    ) -> dict:  # keyword arguments of `loss`
         "Both data sets and their pairs; nothing for a Gaussian plate."
         found = super().prepare(y, gen, source)
         if source is not None:

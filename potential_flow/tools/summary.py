@@ -270,6 +270,15 @@ def _points(groups: dict, label: str, score: str, of_cost: bool) -> list:
     return sorted(found, key=lambda pair: pair[0])
 
 
+def _apart(places: list) -> list:
+    "Those places on a logarithmic axis that have room for a number each."
+    found = []
+    for place in sorted(places):
+        if not found or place > 1.2 * found[-1]:
+            found.append(place)
+    return found
+
+
 def show_curves(
     cards: list,
     x: str = "evaluations",  # of trained runs; or images: seen in training, at most evaluations
@@ -282,7 +291,7 @@ def show_curves(
     need(x in ("evaluations", "images"), "evaluations or images", x)
     score, of_cost = _known_score(cards, score), x == "evaluations"
     groups, ax = grouped(trained(cards) if of_cost else costliest(cards)), new_axes(ax)
-    drawn = []
+    drawn, costs = [], []
     for label in _labels(groups):
         points = _points(groups, label, score, of_cost)
         places, marks = [place for place, _ in points], [mark for _, mark in points]
@@ -290,12 +299,16 @@ def show_curves(
         means = [mark.mean for mark in marks]
         ax.errorbar(places, means, spreads, marker="o", ms=3, lw=1, capsize=2, label=label)
         drawn += marks
+        costs += places
     floor = _mean_floor(drawn)
     if floor is not None and _of_one_data(cards, score):
         ax.axhline(floor, c="gray", ls="--", lw=0.8, label="true data")
-    ax.set(
-        xscale="log", xlabel=x if of_cost else "images seen in training", title=_title(score, cards)
-    )
+    axis = x if of_cost else "images seen in training"
+    ax.set(xscale="log", xlabel=axis, ylabel=_title(score, cards))
+    if of_cost:
+        # a few whole numbers, and no powers of ten
+        ax.set_xticks(_apart(costs), labels=[str(cost) for cost in _apart(costs)])
+        ax.minorticks_off()
     ax.legend(fontsize=7)
     return ax
 
@@ -318,6 +331,9 @@ def show_samples(
         else:
             names = [f"$x_{{{i + 1}}}$" for i in range(x[0].numel())]
             cloud(x, names, label, ax)
+            if ax is not panels[0, 0]:
+                # there is no room for it between two pictures
+                ax.set_ylabel("")
     if path is not None:
         save_figure(ax, path)
     return ax

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from potential_flow.core import generator
+from potential_flow.core import generator, spread_over
 from potential_flow.engine.solvers import generate
 from potential_flow.engine.steps import Multistep, euler
 from potential_flow.engine.training import Recipe, Run
@@ -85,6 +85,16 @@ def in_codes(case, seed, data, given):
     return flow.decode(out.x.float()).cpu(), out.nfe
 
 
+def references(data, given):
+    "Training images as they are, and out of their codes: what no generator of codes can beat."
+    vae, gen = autoencoder(data, given), torch.Generator(given.device).manual_seed(0)
+    images = data.whole()[spread_over(len(data), given.n)].to(given.device)
+    return {
+        "training images": images.cpu(),
+        "their reconstructions": vae.decode(codes(vae, images, gen)).cpu(),
+    }
+
+
 def drawn(run_net, shape, n, seed, device):
     "Images of a generator, in parts."
     noise = torch.randn(n, *shape, generator=generator(seed))
@@ -140,6 +150,12 @@ def judged(x, data, judge):
     }
 
 
+def written(given, line):
+    "A line more in the file."
+    with open(Path(given.out) / "scores.jsonl", "a") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
 def work(job):
     "One seed of one case, to a line of the file."
     case, seed, given = job
@@ -152,8 +168,7 @@ def work(job):
         x, nfe = in_codes(case, seed, data, given)
     line = {"case": case, "seed": seed, "evaluations": nfe, "n": len(x), "steps": given.steps}
     line |= judged(x, data, judge) | {"seconds": round(time.time() - start)}
-    with open(Path(given.out) / "scores.jsonl", "a") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    written(given, line)
     shown = data.units.to_units(x[:36]).contiguous()
     save_file({"samples": shown}, Path(given.out) / f"{case}-{seed}.safetensors")
     return line
@@ -178,7 +193,11 @@ def main():
     # what all cases share comes first
     data = load_data(given.data, root=given.root)
     autoencoder(data, given)
-    critics(data, given)
+    judge, _ = critics(data, given)
+    for case, x in references(data, given).items():
+        if (case, 0) not in done:
+            line = {"case": case, "seed": 0, "evaluations": 0, "n": len(x)}
+            written(given, line | judged(x, data, judge))
     seeds = [int(seed) for seed in given.seeds.split(",")]
     jobs = [(case, seed, given) for seed in seeds for case in CASES if (case, seed) not in done]
     context = torch.multiprocessing.get_context("spawn")

@@ -10,6 +10,7 @@ import math
 import time
 from multiprocessing import Pool
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -18,6 +19,7 @@ from potential_flow.engine.solvers import generate
 from potential_flow.engine.steps import euler
 from potential_flow.engine.training import Recipe, Run
 from potential_flow.methods.drifting import Drifting, squared_distances
+from potential_flow.nets.trunks import MLP
 from potential_flow.tools.data import load_data
 from potential_flow.tools.metrics import energy_distance, outliers
 
@@ -31,21 +33,23 @@ def pull(log_weight, x, points):
 
 
 class FieldDifference(Drifting):
-    "E_p − E_q, of charges that are one in sum: over the mean of the data's E_z at the points."
+    "E_p − E_q, of charges that are one in sum: over the mean of both E_z at all points."
 
     @torch.no_grad()
     def drift(self, x, y):
         found, rows, points = 0.0, flat(x), flat(y)
         to_data, to_others = squared_distances(x, y), squared_distances(x, None)
         for kernel, sigma in self.kernels:
-            sums = []
+            forces, log_scales, log_sums = [], [], []
             for d2, others, count in ((to_data, points, len(y)), (to_others, rows, len(x) - 1)):
-                log_weight = density_exponent(kernel, sigma, 0)(d2)
-                force, total, largest = pull(log_weight, rows, others)
-                scale = largest.exp() / count
-                sums.append((force * scale, total * scale))
-            (force_p, weight_p), (force_q, _) = sums
-            found += (force_p - force_q) / weight_p.mean()
+                force, total, largest = pull(density_exponent(kernel, sigma, 0)(d2), rows, others)
+                forces.append(force)
+                log_scales.append(largest - math.log(count))
+                log_sums.append(log_scales[-1] + total.log())
+            # the mean in the logarithm: where nothing is near, all weights are zero in float32
+            log_mean = torch.cat(log_sums).logsumexp(0) - math.log(2 * len(x))
+            of_data, of_others = ((scale - log_mean).exp() for scale in log_scales)
+            found += forces[0] * of_data - forces[1] * of_others
         return (found / len(self.widths)).view_as(x)
 
 
@@ -82,42 +86,56 @@ def density_exponent(kernel, sigma, more):
     return lambda d2: -exponent * torch.log1p(d2 / z2)
 
 
+class Case(NamedTuple):
+    "What is compared, and how it is trained."
+
+    cls: type = Drifting
+    fields: dict = {}  # of the method
+    batch: int = 256
+    lr: float = 3e-4
+    net: dict = {}  # arguments of the network
+
+
 INF = math.inf
 CASES = {
-    "posterior means, D = ∞": (Drifting, {}, 256),
-    "posterior means, D = 128": (Drifting, {"D": (128.0,)}, 256),
-    "posterior means, D = 8": (Drifting, {"D": (8.0,)}, 256),
-    "posterior means, D = 1": (Drifting, {"D": (1.0,)}, 256),
-    "fields, D = ∞": (FieldDifference, {}, 256),
-    "fields, D = 1": (FieldDifference, {"D": (1.0,)}, 256),
-    "∇ ln V, D = 1": (PotentialDifference, {"D": (1.0,)}, 256),
-    "∇ ln p, D = 1": (LogDifference, {"D": (1.0,)}, 256),
-    "D = 1 wide, D = ∞ narrow": (Drifting, {"D": (INF, INF, 1.0)}, 256),
-    "one width, 0.3": (Drifting, {"widths": (0.3,)}, 256),
-    "five widths, 0.05 … 0.8": (Drifting, {"widths": (0.05, 0.1, 0.2, 0.4, 0.8)}, 256),
-    "batch 64": (Drifting, {}, 64),
-    "batch 1024": (Drifting, {}, 1024),
+    "posterior means, D = ∞": Case(),
+    "posterior means, D = 128": Case(fields={"D": (128.0,)}),
+    "posterior means, D = 8": Case(fields={"D": (8.0,)}),
+    "posterior means, D = 1": Case(fields={"D": (1.0,)}),
+    "fields, D = ∞": Case(FieldDifference),
+    "fields, D = 1": Case(FieldDifference, {"D": (1.0,)}),
+    "∇ ln V, D = 1": Case(PotentialDifference, {"D": (1.0,)}),
+    "∇ ln p, D = 1": Case(LogDifference, {"D": (1.0,)}),
+    "D = 1 wide, D = ∞ narrow": Case(fields={"D": (INF, INF, 1.0)}),
+    "one width, 0.3": Case(fields={"widths": (0.3,)}),
+    "five widths, 0.05 … 0.8": Case(fields={"widths": (0.05, 0.1, 0.2, 0.4, 0.8)}),
+    "batch 64": Case(batch=64),
+    "batch 1024": Case(batch=1024),
+    "sines, rate 1e-3": Case(lr=1e-3),
+    "SiLU layers, rate 3e-4": Case(net={"trunk": MLP}),
+    "SiLU layers, rate 2e-3": Case(lr=2e-3, net={"trunk": MLP}),
 }
 TOYS = ("swiss_roll", "gaussians8", "checkerboard")
 
 
 def job(task):
     "One toy, one case, one seed: a line of JSON."
-    toy, case, seed, steps = task
+    toy, name, seed, steps = task
     torch.set_num_threads(1)
-    cls, fields, batch = CASES[case]
+    case = CASES[name]
     data, start = load_data(toy, 10_000, seed), time.time()
-    method = cls((2,), points=512, **fields)
+    method = case.cls((2,), points=512, **case.fields)
     torch.manual_seed(seed)
-    net = method.network(width=128)
+    net = method.network(width=128, **case.net)
     # as many points seen with every batch
-    run = Run(method, net, Recipe(steps * 256 // batch, batch, 3e-4, seed=seed))
+    recipe = Recipe(steps * 256 // case.batch, case.batch, case.lr, seed=seed)
+    run = Run(method, net, recipe)
     run.fit(data.train, progress=False)
     x = generate(method, run.best, 10_000, generator(seed), steps=1, step=euler).x
     test = data.test.double()
     return {
         "toy": toy,
-        "case": case,
+        "case": name,
         "seed": seed,
         "steps": run.step,
         "energy": energy_distance(x.double(), test),

@@ -63,6 +63,13 @@ class Product(nn.Module):
         return (sum(net(x, s) for net in self.nets) + rest).to(x.dtype)
 
 
+class Residuals(Mean):
+    "The sum of VAPO's residuals: the product of two densities over the Gaussian of their size."
+
+    def forward(self, x, s):
+        return sum(net(x, s) for net in self.nets)
+
+
 class Mixture(nn.Module):
     "VAPO's residual of the mixture of densities."
 
@@ -159,6 +166,7 @@ def job(task):
         sums["sum"] = Mean(nets)
     elif problem == "bars, and":
         sums["sum of the logarithms"] = Product(method, nets)
+        sums["sum of the residuals"] = Residuals(nets)
     if problem != "bars, and":
         sums |= mixture_of(method, nets, parts)
     lines = []
