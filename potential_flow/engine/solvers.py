@@ -111,9 +111,6 @@ def sample(
     if path is not None:
         path.append(x)
     if event is not None:
-        # a line that stands still would never meet what ends it
-        free = not getattr(step, "tolerance", 0)
-        need(free, "no tolerance for lines that end by themselves", step)
         return _sample_until(f, x, times, step, path, event)
     for s, s_next in zip(times[:-1], times[1:]):
         x = step(f, x, s, s_next)
@@ -307,9 +304,8 @@ def _event_of(
     net: Callable,  # a counted network
 ) -> Callable:  # event(x), or None for a method whose lines end with the grid
     "The rule by which lines of a method end, where it has one."
-    if type(method).event is Method.event:
-        return None
-    return partial(method.event, net)
+    own = type(method).event is not Method.event
+    return partial(method.event, net) if own else None
 
 
 def _followed(
@@ -362,8 +358,7 @@ def decode(
 # %% ../../nbs/engine/04_solvers.ipynb #5da25c43
 def _known_generator(gen: torch.Generator | None) -> torch.Generator | None:
     "A source of random numbers, which a seed is not."
-    if gen is not None:
-        need(isinstance(gen, torch.Generator), "a generator, as `generator(0)`", gen, TypeError)
+    need(isinstance(gen, torch.Generator | None), "a generator, as `generator(0)`", gen, TypeError)
     return gen
 
 
@@ -397,9 +392,8 @@ def encode(
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
     # a method that starts at data has no latents, and says so
-    state = tuple(method.prior(1).shape[1:])
-    wanted = f"a method whose states are points of shape {method.shape}"
-    need(state == method.shape, wanted, f"{type(method).__name__}, of states {state}")
+    state, name = method.prior(1).shape[1:], type(method).__name__
+    need(state == method.shape, "a method whose states are points", name)
     labels = _labels_for(method, net, label, len(y), y.device)
     times, found = method.times(whole_number(steps, "steps")).flip(0), []
     with _evaluating(net):
@@ -408,7 +402,7 @@ def encode(
             found.append(sample(slope, y[part], times, step))
     latents = torch.cat(found)
     # a generator of one evaluation leaves its states where they are
-    need(not latents.equal(y), "a method whose lines lead from data back", type(method).__name__)
+    need(not latents.equal(y), "a method whose lines lead from data back", name)
     return latents
 
 

@@ -141,6 +141,9 @@ class _Rolling:
 
     def keep(self, rows: Tensor) -> None:
         "Go on with these of the lines, (b,) bool."
+        # a line that stands still would never meet what ends it
+        wanted = "no tolerance for lines that end by themselves"
+        need(self.tolerance == 0 or bool(rows.all()), wanted, self.tolerance)
         self.change, self.moving = self.change[rows], self.moving[rows]
 
     def __call__(self, f, x, s, s_next):

@@ -41,7 +41,8 @@ from potential_flow.tools.spec import (
     read_spec,
     say_entry,
 )
-from .summary import Comparison, scores_in, show_curves, show_samples
+from .plots import show_samples
+from .summary import Comparison, scores_in, show_curves
 from .toys import TOYS
 
 # %% ../../nbs/tools/16_compare.ipynb #cmp0000b

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['plane', 'label', 'new_axes', 'save_figure', 'draw_charges', 'field_lines', 'equipotentials', 'quiver', 'scatter',
-           'cloud', 'image_grid', 'label_grid', 'nearest_grid', 'trajectories', 'curve']
+           'cloud', 'image_grid', 'label_grid', 'nearest_grid', 'show_samples', 'trajectories', 'curve']
 
 # %% ../../nbs/tools/07_plots.ipynb #afb8c8bd
 import math
@@ -292,6 +292,30 @@ def nearest_grid(
     if path is not None:
         save_figure(drawn, path)
     return drawn
+
+# %% ../../nbs/tools/07_plots.ipynb #plt0000e
+def show_samples(
+    samples: dict,  # {label: points or pixels, (n, *shape)}
+    path=None,  # a PNG file to write; None: none
+) -> Any:  # the last axes
+    "Samples of several runs side by side."
+    import matplotlib.pyplot as plt
+
+    need(len(samples) > 0, "samples of at least one run", samples)
+    size = 3 * len(samples), 3.2
+    _, panels = plt.subplots(1, len(samples), figsize=size, dpi=80, squeeze=False)
+    for ax, (label, x) in zip(panels[0], samples.items()):
+        if x.ndim == 4 and x.shape[1] in (1, 3):
+            image_grid(x[:36].clamp(0, 1), 6, ax, label)
+        else:
+            names = [f"$x_{{{i + 1}}}$" for i in range(x[0].numel())]
+            cloud(x, names, label, ax)
+            if ax is not panels[0, 0]:
+                # there is no room for it between two pictures
+                ax.set_ylabel("")
+    if path is not None:
+        save_figure(ax, path)
+    return ax
 
 # %% ../../nbs/tools/07_plots.ipynb #a69383bd
 def trajectories(

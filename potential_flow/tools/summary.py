@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['load_cards', 'Group', 'group_of', 'grouped', 'over_seeds', 'best_of', 'main_score', 'scores_in', 'trained',
-           'evaluation_table', 'costliest', 'score_table', 'show_curves', 'show_samples', 'Comparison']
+           'evaluation_table', 'costliest', 'score_table', 'show_curves', 'Comparison']
 
 # %% ../../nbs/tools/15_summary.ipynb #sum00004
 import textwrap
@@ -310,32 +310,6 @@ def show_curves(
         ax.set_xticks(_apart(costs), labels=[str(cost) for cost in _apart(costs)])
         ax.minorticks_off()
     ax.legend(fontsize=7)
-    return ax
-
-
-def show_samples(
-    samples: dict,  # {label: points or pixels, (n, *shape)}
-    path=None,  # a PNG file to write; None: none
-) -> Any:  # the last axes
-    "Samples of several runs side by side."
-    import matplotlib.pyplot as plt
-
-    from potential_flow.tools.plots import cloud, image_grid, save_figure
-
-    need(len(samples) > 0, "samples of at least one run", samples)
-    size = 3 * len(samples), 3.2
-    _, panels = plt.subplots(1, len(samples), figsize=size, dpi=80, squeeze=False)
-    for ax, (label, x) in zip(panels[0], samples.items()):
-        if x.ndim == 4 and x.shape[1] in (1, 3):
-            image_grid(x[:36].clamp(0, 1), 6, ax, label)
-        else:
-            names = [f"$x_{{{i + 1}}}$" for i in range(x[0].numel())]
-            cloud(x, names, label, ax)
-            if ax is not panels[0, 0]:
-                # there is no room for it between two pictures
-                ax.set_ylabel("")
-    if path is not None:
-        save_figure(ax, path)
     return ax
 
 # %% ../../nbs/tools/15_summary.ipynb #sum0001a
