@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import interpolate
 
 from potential_flow.core import generator
 from potential_flow.engine.training import Recipe, Run
@@ -21,6 +22,7 @@ from potential_flow.methods.efm import EFM, translate
 from potential_flow.methods.efm_field import EFMPublished
 from potential_flow.methods.ifm import IFM, OTIFM, IFMSine
 from potential_flow.tools.data import hue, hue_error, load_data
+from potential_flow.tools.dataset import Images
 from potential_flow.tools.metrics import image_scores, mean_distance, nearest, train_classifier
 from potential_flow.tools.plots import image_grid, save_figure
 
@@ -38,19 +40,20 @@ DIGITS = {
     "OTIFM, w = 0.707": (OTIFM, {}, DROPOUT, 4000),
     "IFM, sine, w = 0.3": (IFMSine, {"width": 0.3}, DROPOUT, 4000),
 }
+MNIST = {"OTIFM, w = 0.3, 800 steps": (OTIFM, {"width": 0.3}, DROPOUT, 800)}
 PLANE = {
     "IFM, w = 0.707": (IFM, {}),
     "OTIFM, w = 0.3": (OTIFM, {"width": 0.3}),
 }
 EXACT = {"OTIFM, w = 0.3, exact field": (OTIFM, {"width": 0.3})}
-PARTS = {"plane": PLANE, "exact": EXACT, "digits": DIGITS}
+PARTS = {"plane": PLANE, "exact": EXACT, "digits": DIGITS, "mnist": MNIST}
 SETS = ("gaussians8", "moons")
 
 
 class Job(NamedTuple):
     "One case with one seed."
 
-    part: str  # digits, plane or exact
+    part: str  # digits, mnist, plane or exact
     case: str
     seed: int
     device: str
@@ -107,13 +110,27 @@ def exploded(kept, true, learnt) -> float:
     return float((nearest(kept, learnt) > 1.5 * furthest).double().mean())
 
 
+def pictures(part: str) -> Images:
+    "Coloured digits of 8×8, or of MNIST at 16×16."
+    if part == "digits":
+        return load_data("coloured-digits")
+    large = load_data("coloured-mnist", root="data")
+
+    def small(levels):
+        shrunk = interpolate(levels.float(), size=16, mode="bilinear", antialias=True)
+        return shrunk.round().clamp(0, 255).to(torch.uint8)
+
+    labels = {"labels": large.labels, "test_labels": large.test_labels}
+    return Images(small(large.train), small(large.test), **labels, class_names=large.class_names)
+
+
 def digits(job: Job) -> list:
     "Threes to twos."
-    images = load_data("coloured-digits")
+    images = pictures(job.part)
     threes, twos = images.of_class(3), images.of_class(2)
     pixels = images.units.pixels(images.train)
     classifier = train_classifier(pixels, images.labels, 1500)
-    kind, options, dropout, steps = DIGITS[job.case]
+    kind, options, dropout, steps = PARTS[job.part][job.case]
     # a thousand images of each: without it the pairs are learnt by heart
     sizes = {"width": 512, "depth": 3, "dropout": dropout}
     run = trained(job, kind, options, twos.whole(), threes.whole(), steps, 256, **sizes)
@@ -123,9 +140,9 @@ def digits(job: Job) -> list:
         x, lost = out.x.float().cpu(), out.lost.cpu()
         found = judge_twos(images.units.to_units(x), lost, start, images, twos, classifier)
         rows.append({"evaluations": out.nfe} | found)
-        if job.seed == 0 and job.case == next(iter(DIGITS)):
+        if job.seed == 0 and job.case == next(iter(PARTS[job.part])):
             pairs = torch.stack([start[:48], images.units.to_units(x[:48])], 1).flatten(0, 1)
-            path = Path(job.out) / f"pairs-{out.nfe}.png"
+            path = Path(job.out) / f"{job.part}-{out.nfe}.png"
             save_figure(image_grid(pairs.clamp(0, 1), 16), path)
     return rows
 
@@ -164,7 +181,7 @@ def done(job: Job) -> dict:
     torch.set_num_threads(1)
     start = time.perf_counter()
     try:
-        rows = {"digits": digits, "plane": plane, "exact": exact}[job.part](job)
+        rows = {"plane": plane, "exact": exact}.get(job.part, digits)(job)
     except (ImportError, RuntimeError, ValueError) as error:
         rows = [{"error": f"{type(error).__name__}: {error}"}]
     found = {"part": job.part, "case": job.case, "seed": job.seed, "share": job.share}
@@ -178,7 +195,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--share", type=float, default=1.0, help="of the training steps")
-    parser.add_argument("--only", default="", help="digits, plane or exact")
+    parser.add_argument("--only", default="", help="digits, mnist, plane or exact")
     parser.add_argument("--cases", default="", help="some of them, between semicolons")
     parser.add_argument("--seeds", default="0,1,2", help="of training")
     given = parser.parse_args()
