@@ -23,6 +23,7 @@ from potential_flow.core import (
     document,
     first_line,
     flat,
+    generator,
     need,
     number,
     whole_number,
@@ -392,7 +393,7 @@ def encode(
     y = as_points(y, "y", method.shape).to(device_of(net)).double()
     need(len(y) > 0, "at least one data point", y)
     # a method that starts at data has no latents, and says so
-    state, name = method.prior(1).shape[1:], type(method).__name__
+    state, name = method.prior(1, generator(0)).shape[1:], type(method).__name__
     need(state == method.shape, "a method whose states are points", name)
     labels = _labels_for(method, net, label, len(y), y.device)
     times, found = method.times(whole_number(steps, "steps")).flip(0), []
