@@ -65,7 +65,9 @@ def mean_seen(
     sigma: float,  # its scale
 ) -> Tensor:  # (B, *shape)
     "x̂: the mean of the points under the softmax of the kernel's log density."
-    weights = score(kernel, sigma, d2.dtype)(d2, None).softmax(1)
+    # finite, so that a point that is alone sees itself through a narrow kernel, too
+    log_weights = score(kernel, sigma, d2.dtype)(d2, None)
+    weights = log_weights.clamp_min(torch.finfo(d2.dtype).min).softmax(1)
     return (weights @ flat(y)).view(len(d2), *y.shape[1:])
 
 # %% ../../nbs/methods/15_drifting.ipynb #drf00010
@@ -151,8 +153,7 @@ class Drifting(Method):
         need(fits, "one D, or one for each width", (self.D, self.widths))
         need(self.points >= 0, "points ≥ 0", self.points)
         sigmas = [sigma for _, sigma in self.kernels]
-        # less would not be told from zero in float32
-        need(max(sigmas) < 1e12 and min(sigmas) >= 1e-4, "moderate widths", self.widths)
+        need(max(sigmas) < 1e15 and min(sigmas) > 1e-15, "moderate widths", self.widths)
 
     @property
     def kernels(self) -> list:  # pairs of a `StudentKernel` and its σ
