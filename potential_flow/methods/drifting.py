@@ -137,7 +137,7 @@ class Drifting(Method):
     "A generator of one evaluation, net(ε, 0) -> x, that learns the data's field (2602.04770)."
 
     lr: ClassVar[float] = 3e-4
-    # a U-Net is given the coordinate 0, of which it makes nothing
+    # a U-Net is shown the coordinate 0, which has no logarithm
     backbone: ClassVar[dict] = {"logarithm": False, "rate": 30.0}
     shape: tuple = (2,)  # shape of a data point
     widths: tuple = (0.1, 0.3, 0.9)  # local widths σ √(D/(N+D)) of the kernels, not their σ
@@ -170,7 +170,7 @@ class Drifting(Method):
     ) -> "Drifting":
         "The method for these data: shape, `fitted_widths`; of over 2,048 charges 1,024 a step."
         found = {} if "widths" in given else {"widths": fitted_widths(as_points(y, "y"))}
-        # twice the usual batch: the data side is then no noisier than the other
+        # more than a usual batch: the data side is then no noisier than the other
         found |= {"points": 1024} if len(y) > 2048 else {}
         return super().fitted(y, **found | given)
 

@@ -168,7 +168,7 @@ class IFM(Method):
     "Interaction field matching by exact flux tubes of independent pairs (arXiv 2506.02950)."
 
     conditional: ClassVar[bool] = True
-    # a U-Net sees s as it is, since it may be zero: 30 s, like the steps of a diffusion
+    # a U-Net is shown 30 s and no logarithm: s may be zero
     backbone: ClassVar[dict] = {"logarithm": False, "rate": 30.0}
     shape: tuple = (2,)  # shape of a data point
     width: float = math.sqrt(0.5)  # deviation of the tubes in the middle of the gap

@@ -36,16 +36,12 @@ def lines_of(folder):
     "One run, at every length."
     run = load_run(folder)
     # other strengths and shares are other methods
-    plain = type(run.method) is EquilibriumMatching and run.method == replace(
-        EquilibriumMatching(run.method.shape), horizon=run.method.horizon
-    )
-    if not plain:
+    if run.method != EquilibriumMatching(run.method.shape, horizon=run.method.horizon):
         return
     data = load_data(run.data, run.n, run.options["seed"])
     for length in LENGTHS:
         method = replace(run.method, horizon=length)
-        gen = generator(0)
-        x = generate(method, run.best, 5000, gen, steps=100, step=euler).x
+        x = generate(method, run.best, 5000, generator(0), steps=100, step=euler).x
         line = {"data": run.data, "seed": run.recipe.seed, "length": length}
         yield line | scores_of(x, data)
 

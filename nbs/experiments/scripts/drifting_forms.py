@@ -5,14 +5,13 @@ Every (toy, case, seed) appends a line to DIR/scores.jsonl; what is there is not
 """
 
 import argparse
-import json
 import math
 import time
-from multiprocessing import Pool
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from lines import add_missing
 
 from potential_flow.core import flat, generator
 from potential_flow.engine.solvers import generate
@@ -20,8 +19,18 @@ from potential_flow.engine.steps import euler
 from potential_flow.engine.training import Recipe, Run
 from potential_flow.methods.drifting import Drifting, squared_distances
 from potential_flow.nets.trunks import MLP
+from potential_flow.physics.kernels import score
 from potential_flow.tools.data import load_data
 from potential_flow.tools.metrics import energy_distance, outliers
+
+
+def log_weight_of(kernel, sigma, d2, more=0):
+    "ln of the kernel's density with an exponent larger by `more`; at D = ∞ the same Gaussian."
+    log_weight = score(kernel, sigma, d2.dtype)(d2, None)
+    if kernel.gaussian or not more:
+        return log_weight
+    # the kernel falls like (1 + r²/z²)^(−(N+D)/2), with z² = σ² D
+    return log_weight - more * torch.log1p(d2 / (kernel.D * sigma**2))
 
 
 def pull(log_weight, x, points):
@@ -42,7 +51,7 @@ class FieldDifference(Drifting):
         for kernel, sigma in self.kernels:
             forces, log_scales, log_sums = [], [], []
             for d2, others, count in ((to_data, points, len(y)), (to_others, rows, len(x) - 1)):
-                force, total, largest = pull(density_exponent(kernel, sigma, 0)(d2), rows, others)
+                force, total, largest = pull(log_weight_of(kernel, sigma, d2), rows, others)
                 forces.append(force)
                 log_scales.append(largest - math.log(count))
                 log_sums.append(log_scales[-1] + total.log())
@@ -65,8 +74,8 @@ class LogDifference(Drifting):
         for kernel, sigma in self.kernels:
             for d2, others, sign in ((to_data, points, 1), (to_others, rows, -1)):
                 # ∇ of (r² + z²)^(−p) has the exponent p + 1 above, and p below
-                above = density_exponent(kernel, sigma, self.power + 1)(d2)
-                below = density_exponent(kernel, sigma, self.power)(d2)
+                above = log_weight_of(kernel, sigma, d2, self.power + 1)
+                below = log_weight_of(kernel, sigma, d2, self.power)
                 force, _, largest = pull(above, rows, others)
                 found += sign * force * (largest - below.logsumexp(1, keepdim=True)).exp()
         return (found / len(self.widths)).view_as(x)
@@ -76,14 +85,6 @@ class PotentialDifference(LogDifference):
     "∇ ln V_p − ∇ ln V_q, of the two electric potentials."
 
     power = -1
-
-
-def density_exponent(kernel, sigma, more):
-    "ln (1 + r²/z²)^(−(N+D)/2 − more), as a function of r²; the same Gaussian at D = ∞."
-    if math.isinf(kernel.D):
-        return lambda d2: -d2 / (2 * sigma**2)
-    z2, exponent = kernel.D * sigma**2, (kernel.N + kernel.D) / 2 + more
-    return lambda d2: -exponent * torch.log1p(d2 / z2)
 
 
 class Case(NamedTuple):
@@ -119,7 +120,7 @@ TOYS = ("swiss_roll", "gaussians8", "checkerboard")
 
 
 def job(task):
-    "One toy, one case, one seed: a line of JSON."
+    "One toy, one case, one seed: its line."
     toy, name, seed, steps = task
     torch.set_num_threads(1)
     case = CASES[name]
@@ -133,7 +134,7 @@ def job(task):
     run.fit(data.train, progress=False)
     x = generate(method, run.best, 10_000, generator(seed), steps=1, step=euler).x
     test = data.test.double()
-    return {
+    line = {
         "toy": toy,
         "case": name,
         "seed": seed,
@@ -143,6 +144,7 @@ def job(task):
         "outliers": outliers(x.double(), data.train.double()),
         "seconds": round(time.time() - start),
     }
+    return [line]
 
 
 def main():
@@ -152,20 +154,14 @@ def main():
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seeds", default="0,1,2")
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / "scores.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    done = {(line["toy"], line["case"], line["seed"]) for line in map(json.loads, lines)}
     tasks = [
         (toy, case, int(seed), given.steps)
         for seed in given.seeds.split(",")
         for toy in TOYS
         for case in CASES
-        if (toy, case, int(seed)) not in done
     ]
-    with Pool(given.workers) as pool, open(path, "a") as file:
-        for line in pool.imap_unordered(job, tasks):
-            print(json.dumps(line, ensure_ascii=False), file=file, flush=True)
+    path = given.out / "scores.jsonl"
+    add_missing(path, ("toy", "case", "seed"), job, tasks, given.workers)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Denoising of 8×8 digits by the lines of PFGM++, from the noise's own level on.
 
 python restoration.py --out DIR --workers 9
+Every (D, seed) appends lines to DIR/restoration.jsonl; what is there is not done again.
 """
 
 import argparse
-import json
 import math
-from multiprocessing import Pool
 from pathlib import Path
 
 import torch
+from lines import add_missing
 
 from potential_flow.core import flat, generator
 from potential_flow.engine.solvers import decode, narrow
@@ -47,19 +47,19 @@ def rows(images, method, net, level, seed):
 
 
 def job(task):
-    "One D and one seed: a line of JSON for each level and way."
+    "One D and one seed: a line for each level and way."
     D, seed, steps = task
     torch.set_num_threads(1)
     images = digits()
     train = images.whole()
-    method = PFGMpp.fitted(train, D=D)
+    method = PFGMpp.fitted(train, D=float(D))
     torch.manual_seed(seed)
     run = Run(method, method.network(dropout=0.1), Recipe(steps, 256, seed=seed))
     run.fit(train, progress=False)
     net, found = run.best.requires_grad_(False), []
     for level in LEVELS:
         for row in rows(images, method, net, level, seed):
-            found.append({"D": str(D), "seed": seed, "steps": steps} | row)
+            found.append({"D": D, "seed": seed, "steps": steps} | row)
     return found
 
 
@@ -70,12 +70,9 @@ def main():
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
-    tasks = [(D, seed, given.steps) for seed in range(given.seeds) for D in EXTRA]
-    given.out.mkdir(parents=True, exist_ok=True)
-    with Pool(given.workers) as pool, open(given.out / "restoration.jsonl", "a") as file:
-        for lines in pool.imap_unordered(job, tasks):
-            for line in lines:
-                print(json.dumps(line), file=file, flush=True)
+    tasks = [(str(D), seed, given.steps) for seed in range(given.seeds) for D in EXTRA]
+    path = given.out / "restoration.jsonl"
+    add_missing(path, ("D", "seed"), job, tasks, given.workers)
 
 
 if __name__ == "__main__":

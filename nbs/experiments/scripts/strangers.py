@@ -5,11 +5,10 @@ Every (method, class, seed) appends a line to DIR/auroc.jsonl; what is there is 
 """
 
 import argparse
-import json
-from multiprocessing import Pool
 from pathlib import Path
 
 import torch
+from lines import add_missing
 from sklearn.metrics import roc_auc_score
 
 from potential_flow.core import flat, generator
@@ -53,7 +52,7 @@ def of_vapo(method, net, x):
 
 
 def job(task):
-    "One class held out, one seed, one method: a line of JSON."
+    "One class held out, one seed, one method: its line."
     name, label, seed, steps = task
     torch.set_num_threads(1)
     images = digits()
@@ -68,7 +67,7 @@ def job(task):
     new = (images.test_labels == label).numpy()
     scores = scored(method, net, images.held_out())
     found = {each: float(roc_auc_score(new, value)) for each, value in scores.items()}
-    return {"method": name, "label": label, "seed": seed, "steps": steps, "auroc": found}
+    return [{"method": name, "label": label, "seed": seed, "steps": steps, "auroc": found}]
 
 
 def main():
@@ -79,20 +78,14 @@ def main():
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--classes", type=int, default=10)
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / "auroc.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    done = {(line["method"], line["label"], line["seed"]) for line in map(json.loads, lines)}
     tasks = [
         (name, label, int(seed), given.steps)
         for seed in given.seeds.split(",")
         for label in range(given.classes)
         for name in METHODS
-        if (name, label, int(seed)) not in done
     ]
-    with Pool(given.workers) as pool, open(path, "a") as file:
-        for line in pool.imap_unordered(job, tasks):
-            print(json.dumps(line), file=file, flush=True)
+    path = given.out / "auroc.jsonl"
+    add_missing(path, ("method", "label", "seed"), job, tasks, given.workers)
 
 
 if __name__ == "__main__":

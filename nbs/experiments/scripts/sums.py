@@ -5,11 +5,10 @@ Every (problem, method, seed) appends lines to DIR/scores.jsonl; what is there i
 """
 
 import argparse
-import json
-from multiprocessing import Pool
 from pathlib import Path
 
 import torch
+from lines import add_missing
 from torch import nn
 
 from potential_flow.core import flat, generator
@@ -17,11 +16,12 @@ from potential_flow.engine.solvers import generate
 from potential_flow.engine.steps import Nesterov, heun
 from potential_flow.engine.training import Recipe, Run
 from potential_flow.methods.equilibrium import EquilibriumEnergy
-from potential_flow.methods.gaussian_path import composed
+from potential_flow.methods.gaussian_path import _link, composed
 from potential_flow.methods.vapo import VAPO
 from potential_flow.tools.data import digits, load_data
 from potential_flow.tools.metrics import confidence, digit_classifier, energy_distance
 
+# half of the length and of the breadth
 HALF_BAR = torch.tensor([1.5, 0.4])
 
 
@@ -56,8 +56,8 @@ class Product(nn.Module):
         self.nets, self.method = nn.ModuleList(nets), method
 
     def forward(self, x, s):
-        path, scales = self.method.path(s), self.method.scales(s)
-        bowl = scales.of_y / path.mu + scales.of_x
+        scales = self.method.scales(s)
+        bowl, _ = _link(self.method, s)
         # Φ = bowl |x|²/2 + depth ln ρ: of two potentials one bowl is too much
         rest = (scales.curvature - bowl) / scales.size * flat(x).square().sum(1) / 2
         return (sum(net(x, s) for net in self.nets) + rest).to(x.dtype)
@@ -89,7 +89,7 @@ def bar(n, gen, turned):
 
 
 def parts_of(problem, seed):
-    "Two data sets; test points of what is due, and whether each belongs to the second set."
+    "Two data sets, and test points of what their sum is to give."
     if problem == "bars, and":
         gen = generator(seed)
         due = (2 * torch.rand(5000, 2, generator=gen) - 1) * HALF_BAR[1]
@@ -104,7 +104,7 @@ def parts_of(problem, seed):
 
 
 def scores_of(problem, x, due):
-    "How near the samples are, and the share that is due 0.375, one half, or one."
+    "Energy distance to what is due; the share in the square, or in the second set."
     x, due = x.double(), due.double()
     found = {"energy": energy_distance(x, due)}
     if problem == "bars, and":
@@ -149,7 +149,7 @@ def mixture_of(method, nets, parts):
 
 
 def job(task):
-    "One problem, one method, one seed: lines of JSON."
+    "One problem, one method, one seed: a line for each rule of adding."
     problem, name, seed = task
     torch.set_num_threads(1)
     parts, due = parts_of(problem, seed)
@@ -182,21 +182,14 @@ def main():
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seeds", default="0,1,2")
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / "scores.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    done = {(line["problem"], line["method"], line["seed"]) for line in map(json.loads, lines)}
     tasks = [
         (problem, name, int(seed))
         for seed in given.seeds.split(",")
         for problem in ("bars, and", "clusters, or", "digits, or")
         for name in ("energy", "VAPO")
-        if (problem, name, int(seed)) not in done
     ]
-    with Pool(given.workers) as pool, open(path, "a") as file:
-        for found in pool.imap_unordered(job, tasks):
-            for line in found:
-                print(json.dumps(line, ensure_ascii=False), file=file, flush=True)
+    path = given.out / "scores.jsonl"
+    add_missing(path, ("problem", "method", "seed"), job, tasks, given.workers)
 
 
 if __name__ == "__main__":

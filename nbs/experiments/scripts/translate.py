@@ -135,8 +135,8 @@ def digits(job: Job) -> list:
     sizes = {"width": 512, "depth": 3, "dropout": dropout}
     run = trained(job, kind, options, twos.whole(), threes.whole(), steps, 256, **sizes)
     start, rows = images.units.pixels(threes.test), []
-    for evaluated in STEPS:
-        out = carried(run, job, threes.held_out(), evaluated)
+    for count in STEPS:
+        out = carried(run, job, threes.held_out(), count)
         x, lost = out.x.float().cpu(), out.lost.cpu()
         found = judge_twos(images.units.to_units(x), lost, start, images, twos, classifier)
         rows.append({"evaluations": out.nfe} | found)
